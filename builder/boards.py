@@ -1,0 +1,154 @@
+"""Boards: ``board/<name>/board.toml`` read into typed, frozen values.
+
+A board is one folder and no Python: CPU, kernel, console, disk layout, size budget
+and its QEMU twin are all data.  Boards whose ``[cpu]`` tables are equal share every
+compiled package.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from builder.errors import RecipeError
+from builder.names import unknown
+
+Size = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """A table of board.toml: keys are written with hyphens, unknown keys are errors."""
+
+
+class Rust(_Table):
+    """How rustc is told about the CPU: a built-in target it derives from, and a new name."""
+
+    target: str
+    base: str
+    cpu: str
+
+
+class Cpu(_Table):
+    """What user space is compiled for; equal tables mean equal packages."""
+
+    name: str
+    zig_target: str
+    zig_cpu: str
+    gnu: str
+    musl_arch: str
+    openssl: tuple[str, ...]
+    rust: Rust
+    scan: str
+    assembler: tuple[str, ...] = ()
+    cflags: tuple[str, ...] = ()
+
+
+class Kernel(_Table):
+    """Which kernel: ``arch`` as in ARCH=, ``image`` as a path in the build tree."""
+
+    arch: str
+    image: str
+    arguments: tuple[str, ...] = ()
+
+
+class Console(_Table):
+    """The serial console: device as Linux names it, speed in bit/s."""
+
+    device: str
+    speed: Literal[9600, 19200, 38400, 57600, 115200]
+
+
+class Disk(_Table):
+    """Boot loader and the sizes of the partitions, in MiB."""
+
+    loader: Literal["grub-pc"]
+    boot_mib: Size
+    slot_mib: Size
+    data_mib: Size
+
+
+class Budget(_Table):
+    """The most that kernel and root file system may take, compressed, in bytes."""
+
+    kernel: Size
+    rootfs: Size
+
+
+class Qemu(_Table):
+    """The board's twin: program, fixed arguments, how disk and network cards are attached."""
+
+    program: str
+    memory_mib: Size
+    arguments: tuple[str, ...]
+    drive: str
+    nic: str
+
+
+class Board(_Table):
+    """One board; ``folder`` and ``name`` come from where it stands."""
+
+    description: str
+    cpu: Cpu
+    kernel: Kernel
+    console: Console
+    disk: Disk
+    budget: Budget
+    qemu: Qemu
+    packages: tuple[str, ...] = ()
+    name: str = ""
+    folder: Path = Path()
+
+
+def load_board(boards: Path, name: str) -> Board:
+    """The board called ``name``; an unknown name ends in the nearest known one."""
+    folder = boards / name
+    file = folder / "board.toml"
+    if not file.is_file():
+        raise unknown("board", name, board_names(boards))
+    text = file.read_text()
+    try:
+        table = tomllib.loads(text)
+        board = msgspec.convert(table, Board, dec_hook=_no_paths)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(file, _toml_error_line(error), f"this is not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise RecipeError(file, _line_of(text, str(error)), str(error)) from None
+    return msgspec.structs.replace(board, name=name, folder=folder)
+
+
+def board_names(boards: Path) -> list[str]:
+    """All boards below ``boards``, sorted."""
+    return sorted(file.parent.name for file in boards.glob("*/board.toml"))
+
+
+def _no_paths(kind: type, value: object) -> object:
+    raise msgspec.ValidationError(f"`folder` is not a key of board.toml (it is where the file stands): {value!r}")
+
+
+def _toml_error_line(error: tomllib.TOMLDecodeError) -> int:
+    found = re.search(r"line (\d+)", str(error))
+    return int(found[1]) if found else 1
+
+
+def _line_of(text: str, message: str) -> int:
+    """The line that a validation message speaks of: its path is `$.table.key`, or names a field."""
+    path = re.search(r"at `\$\.([\w.-]+)", message)
+    keys = path[1].split(".") if path else []
+    field = re.search(r"unknown field `([^`]+)`", message)
+    if field:
+        keys.append(field[1])
+    line, table = 1, ""
+    for number, content in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[([\w.-]+)\]", content)
+        if header:
+            table = header[1]
+            if table == ".".join(keys):
+                line = number
+        elif keys and re.match(rf"\s*{re.escape(keys[-1])}\s*=", content):
+            if table == ".".join(keys[:-1]):
+                return number
+    return line

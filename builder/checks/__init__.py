@@ -1,0 +1,1 @@
+"""Looks at what was built: instruction sets, kernel symbols, size budgets."""

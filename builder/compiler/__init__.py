@@ -1,0 +1,1 @@
+"""The cross compilers' command lines: one small module per compiler."""

@@ -1,0 +1,45 @@
+"""What a package of the image is: the description at the head of every recipe.
+
+``packages/<name>/recipe.py`` holds one ``package = Package(...)`` and one function
+``build(b)``; `builder.recipes.build.Build` is what that function is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DebianSource:
+    """A Debian source package.
+
+    ``suites`` are tried in order; the first whose files can all be had is taken.
+    ``skip`` names components (``orig-<component>``) that the build does not need.
+    """
+
+    name: str
+    suites: tuple[str, ...] = ("trixie-security", "trixie")
+    skip: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package: where it comes from, what it needs, how it may be given on.
+
+    ``licence`` is an SPDX expression; ``licence_files`` are paths in the source tree.
+    ``depends`` are packages whose products the build sees in its sysroot.
+    ``tools`` are groups of builder/tools/groups.toml that the build runs.
+    ``per_board`` marks what is compiled for a board (a kernel) and not for a CPU.
+    ``shared_source`` keeps one unpacked, read-only source tree for all boards.
+    ``in_image`` is false for what only other packages' builds need.
+    """
+
+    source: DebianSource | None
+    licence: str
+    summary: str
+    licence_files: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    per_board: bool = False
+    shared_source: bool = False
+    in_image: bool = True

@@ -1,0 +1,1 @@
+"""Where every byte comes from: Debian's signed index, the lock file, downloads."""

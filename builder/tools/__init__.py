@@ -1,0 +1,1 @@
+"""Programs that the host's release lacks, unpacked from Debian packages without root."""
