@@ -89,7 +89,7 @@ class Qemu(_Table):
 
 
 class Board(_Table):
-    """One board; ``folder`` and ``name`` come from where it stands."""
+    """One board; ``without`` names packages that it leaves out; ``name`` and ``folder`` are where it stands."""
 
     description: str
     cpu: Cpu
@@ -98,7 +98,7 @@ class Board(_Table):
     disk: Disk
     budget: Budget
     qemu: Qemu
-    packages: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     name: str = ""
     folder: Path = Path()
 

@@ -23,7 +23,8 @@ class Build:
     ``source``: the unpacked source, Debian's and our patches applied; a private copy
     unless the recipe says ``shared_source``.  ``work``: an empty scratch directory.
     ``sysroot``: products of the packages it depends on.  ``tools``: the tools tree, a
-    directory laid out like ``/``.  ``recipe``: the recipe's own folder.
+    directory laid out like ``/``.  ``recipe``: the recipe's own folder.  ``cache``: the builder's
+    cache directory, for compilers that keep one of their own.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Build:
     root: Path
     dev: Path
     tools: Path
+    cache: Path
     jobs: int
     runner: Runner
     compilers: Path

@@ -31,7 +31,6 @@ class Package:
     ``tools`` are groups of builder/tools/groups.toml that the build runs.
     ``per_board`` marks what is compiled for a board (a kernel) and not for a CPU.
     ``shared_source`` keeps one unpacked, read-only source tree for all boards.
-    ``in_image`` is false for what only other packages' builds need.
     """
 
     source: DebianSource | None
@@ -42,4 +41,3 @@ class Package:
     tools: tuple[str, ...] = ()
     per_board: bool = False
     shared_source: bool = False
-    in_image: bool = True

@@ -1,0 +1,103 @@
+"""Wrapper programs around ``zig cc``: the compiler of everything in user space.
+
+One pip package holds a C compiler, musl and compiler-rt for all our CPUs.  Two things it cannot
+do are done here: assembler files of CPUs that ask for it go to GNU as (zig's assembler ignores
+-mcpu for them), and zig's caches stand where the builder says.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import shlex
+from pathlib import Path
+
+from builder.boards import Cpu
+from builder.errors import CygnetError
+from builder.steps.step import hash_files
+
+CC = """\
+#!/bin/sh
+# zig {driver} for {cpu}
+set -eu
+{assembling}exec {zig} {driver} {flags} "$@"
+"""
+
+# Preprocess with zig, assemble with GNU as; -MD and friends would name the wrong file and are dropped.
+ASSEMBLING = """\
+compile= source= output= skip=
+for word; do
+    if [ -n "$skip" ]; then [ "$skip" = -o ] && output=$word; skip=; continue; fi
+    case $word in
+        -c) compile=1 ;;
+        -o|-MF|-MT|-MQ) skip=$word ;;
+        *.s|*.S) source=$word ;;
+    esac
+done
+if [ -n "$compile" ] && [ -n "$source" ]; then
+    for word; do
+        shift
+        if [ -n "$skip" ]; then skip=; continue; fi
+        case $word in
+            -c|-Wa,*|-M|-MD|-MMD|-MP|"$source") ;;
+            -o|-MF|-MT|-MQ) skip=$word ;;
+            *) set -- "$@" "$word" ;;
+        esac
+    done
+    base=${{source##*/}}
+    object=${{output:-${{base%.*}}.o}}
+    case $source in
+        *.s) exec {as_} --noexecstack -o "$object" "$source" ;;
+    esac
+    {zig} {driver} {flags} "$@" -E -x assembler-with-cpp -o "$object.s" "$source"
+    {as_} --noexecstack -o "$object" "$object.s"
+    rm -f "$object.s"
+    exit
+fi
+"""
+
+
+def zig_program() -> Path:
+    """The zig binary of the pinned pip package."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or not spec.submodule_search_locations:
+        raise CygnetError("the Python package ziglang is not installed; run ./inv, which makes the environment")
+    return Path(spec.submodule_search_locations[0]) / "zig"
+
+
+def identity() -> str:
+    """What of this compiler goes into a content key: zig's version and this file."""
+    return f"zig {importlib.metadata.version('ziglang')} {hash_files(Path(__file__))[:16]}"
+
+
+def write_wrappers(cpu: Cpu, binutils: Path | None, to: Path) -> None:
+    """Write ``cc``, ``c++``, ``ar``, ``ranlib`` for ``cpu`` into ``to``.
+
+    ``binutils`` is the folder with GNU as; needed where ``cpu.assembler`` is given.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    zig = shlex.quote(str(zig_program()))
+    flags = shlex.join(["-target", cpu.zig_target, f"-mcpu={cpu.zig_cpu}"])
+    for name, driver in (("cc", "cc"), ("c++", "c++")):
+        text = CC.format(driver=driver, cpu=cpu.name, zig=zig, flags=flags, assembling=_assembling(cpu, binutils, driver))
+        _script(to / name, text)
+    for name in ("ar", "ranlib"):
+        _script(to / name, f'#!/bin/sh\nexec {zig} {name} "$@"\n')
+
+
+def _assembling(cpu: Cpu, binutils: Path | None, driver: str) -> str:
+    if not cpu.assembler or binutils is None:
+        return ""
+    as_ = shlex.join([str(binutils / "as"), *cpu.assembler])
+    flags = shlex.join(["-target", cpu.zig_target, f"-mcpu={cpu.zig_cpu}"])
+    return ASSEMBLING.format(as_=as_, zig=shlex.quote(str(zig_program())), driver=driver, flags=flags)
+
+
+def _script(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o755)
+
+
+def caches(cache: Path, work: Path) -> dict[str, str]:
+    """Where zig keeps what it made: its own libc for all steps, a step's objects in the step's scratch."""
+    return {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(work / "zig")}

@@ -1,0 +1,99 @@
+"""The root file system: all packages' products and the overlay, as one read-only squashfs.
+
+The kernel is inside, at /boot: a system slot is this one file.
+"""
+
+from __future__ import annotations
+
+import functools
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from builder.boards import Board
+from builder.errors import CygnetError
+from builder.image import overlay as overlay_module
+from builder.image.overlay import lay
+from builder.run import Runner
+from builder.settings import EPOCH, VERSION, Settings
+from builder.sources.archive import Archive
+from builder.steps.step import Step, Workspace, hash_bytes, hash_files, hash_folder
+from builder.steps.store import extract
+from builder.tools.tree import group_identity
+
+KERNEL = "boot/vmlinuz"
+OVERLAY = "overlay"
+# Branch filters make x86 code smaller; other CPUs have their own.
+FILTERS = {"x86": "x86", "arm": "arm"}
+
+
+def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], archive: Archive, tools: Step) -> Step:
+    """The step that makes ``rootfs.squashfs``, ``vmlinuz`` and ``owners.json`` (path -> package)."""
+    return Step(
+        name=f"rootfs:{board.name}",
+        inputs={
+            "code": hash_files(Path(__file__), Path(overlay_module.__file__)),
+            "overlay": hash_folder(settings.overlay),
+            "board overlay": hash_folder(board.folder / OVERLAY),
+            "board": hash_bytes(msgspec.json.encode([board.name, board.description, board.console, board.budget])),
+            "version": VERSION,
+            "tools": group_identity(archive, ("image",)),
+        },
+        action=functools.partial(_make, settings, board, dict(packages)),
+        needs=tuple(packages.values()),
+        uses=(tools,),
+    )
+
+
+def _make(settings: Settings, board: Board, packages: Mapping[str, Step], space: Workspace) -> None:
+    root = space.work / "root"
+    root.mkdir()
+    owners: dict[str, str] = {}
+    for name, step in packages.items():
+        _take(name, space.results[step.name], root, owners)
+    variables = {"board": board, "version": VERSION, "epoch": EPOCH}
+    for folder in (settings.overlay, board.folder / OVERLAY):
+        owners |= dict.fromkeys(lay(folder, root, variables), OVERLAY)
+    if not (root / KERNEL).is_file():
+        raise CygnetError(f"{board.name}: no package puts a kernel at /{KERNEL}")
+    squash(space.results["tools"], root, space.out / "rootfs.squashfs", FILTERS.get(board.kernel.arch), space.runner)
+    (space.out / "vmlinuz").write_bytes((root / KERNEL).read_bytes())
+    (space.out / "owners.json").write_bytes(msgspec.json.encode(dict(sorted(owners.items()))))
+    check_budget(board, space.out)
+
+
+def _take(name: str, result: Path, root: Path, owners: dict[str, str]) -> None:
+    """Unpack a package's products; a path that another package owns is an error."""
+    with tarfile.open(result) as tar:
+        paths = [m.name.removeprefix("./root/") for m in tar if m.name.startswith("./root/") and not m.isdir()]
+    for path in paths:
+        if path in owners:
+            raise CygnetError(f"/{path} is installed by two packages: {owners[path]} and {name}")
+    owners.update(dict.fromkeys(paths, name))
+    extract(result, root, "root")
+
+
+def squash(tools: Path, root: Path, to: Path, branch_filter: str | None, runner: Runner) -> None:
+    """Write ``root`` as a squashfs that is the same bytes each time: xz, owners root, times EPOCH."""
+    command = [
+        tools / "usr/bin/mksquashfs", root, to, "-comp", "xz", "-b", "1M", "-all-root", "-no-xattrs", "-noappend",
+        "-no-progress", "-quiet",
+    ]  # fmt: skip
+    if branch_filter:
+        command += ["-Xbcj", branch_filter]
+    # mksquashfs takes every time stamp from SOURCE_DATE_EPOCH, which run() sets.
+    runner.run([str(word) for word in command], cwd=root)
+
+
+def check_budget(board: Board, out: Path) -> None:
+    """Stop when kernel or root file system is over the board's budget."""
+    kernel = (out / "vmlinuz").stat().st_size
+    rootfs = (out / "rootfs.squashfs").stat().st_size - kernel
+    for what, size, most in (("kernel", kernel, board.budget.kernel), ("rootfs", rootfs, board.budget.rootfs)):
+        if size > most:
+            raise CygnetError(
+                f"{board.name}: {what} is {size:,} bytes, {size - most:,} over its budget of {most:,} "
+                f"({board.folder / 'board.toml'}, [budget]); ./inv size --board={board.name} shows what takes them"
+            )

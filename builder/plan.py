@@ -1,0 +1,115 @@
+"""The whole graph of one board: from settings, recipes and locks to steps.
+
+This is where the parts of the builder meet; tasks.py talks to this module.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.boards import Board, load_board
+from builder.image.disk import image_step
+from builder.image.rootfs import rootfs_step
+from builder.names import unknown
+from builder.progress import Progress
+from builder.recipes.load import Recipe, load_recipes
+from builder.settings import Settings
+from builder.sources.archive import Archive, Replaced
+from builder.sources.fetch import Downloads
+from builder.sources.index import TOOL_SUITES, Index
+from builder.sources.lock import Locked
+from builder.steps.engine import Engine
+from builder.steps.packages import Factory
+from builder.steps.step import Step
+from builder.tools.tree import LOCK as TOOLS_LOCK
+from builder.tools.tree import tools_step
+
+SOURCES_LOCK = "sources.lock"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of one board. ``packages`` by package name, in the order of the names."""
+
+    board: Board
+    recipes: dict[str, Recipe]
+    packages: dict[str, Step]
+    rootfs: Step
+    image: Step
+    tools: Step
+    archive: Archive
+    tool_archive: Archive
+
+
+class Project:
+    """The sources, recipes and boards of one project directory, and the cache it builds in."""
+
+    def __init__(self, settings: Settings, progress: Progress, frozen: bool = False, jobs: int = 0) -> None:
+        self.settings = settings
+        self.progress = progress
+        self._index = Index(settings.cache / "apt")
+        self._downloads = Downloads(settings.downloads)
+        self.recipes = load_recipes(settings.packages)
+        self.sources = self._archive(settings.packages / SOURCES_LOCK, self._source_candidates, frozen)
+        self.tool_sources = self._archive(TOOLS_LOCK, self.index_binary, frozen)
+        self.jobs = jobs or len(os.sched_getaffinity(0))
+
+    def plan(self, board_name: str) -> Plan:
+        """The graph of board ``board_name`` with the sources as they are locked or replaced now."""
+        board = load_board(self.settings.boards, board_name)
+        for name in board.without:
+            if name not in self.recipes:
+                raise unknown("package", name, self.recipes)
+        tools = tools_step(self.tool_sources)
+        factory = Factory(self.settings, self.recipes, board, self.sources, self.tool_sources, tools)
+        packages = factory.steps()
+        chosen = {name: step for name, step in packages.items() if name not in board.without}
+        rootfs = rootfs_step(self.settings, board, chosen, self.tool_sources, tools)
+        image = image_step(board, chosen, rootfs, self.tool_sources, tools)
+        return Plan(board, self.recipes, packages, rootfs, image, tools, self.sources, self.tool_sources)
+
+    def engine(self) -> Engine:
+        """What runs steps."""
+        return Engine(self.settings, self.progress, self.jobs)
+
+    def build(self, board_name: str, package: str = "") -> tuple[Plan, dict[str, Path]]:
+        """Build the image of a board, or one package of it; plans again when a source was replaced."""
+        engine = self.engine()
+        while True:
+            plan = self.plan(board_name)
+            try:
+                return plan, engine.build(self._targets(plan, package))
+            except Replaced:
+                continue
+
+    def _targets(self, plan: Plan, package: str) -> Sequence[Step]:
+        if not package:
+            return (plan.image, plan.rootfs)
+        if package not in plan.packages:
+            raise unknown("package", package, plan.packages)
+        return (plan.packages[package],)
+
+    def _archive(self, lock: Path, candidates: functools.partial[object] | object, frozen: bool) -> Archive:
+        replacements = self.settings.cache / f"replaced-{lock.name}.json"
+        return Archive(lock, self._downloads, replacements, candidates, self.progress.say, frozen)  # type: ignore[arg-type]
+
+    @functools.cached_property
+    def index(self) -> Index:
+        """Debian's index, brought up to date on first use."""
+        self._index.update()
+        return self._index
+
+    def index_binary(self, name: str) -> list[Locked]:
+        """What the index offers of a tool's package."""
+        return self.index.binary(name)
+
+    def _source_candidates(self, name: str) -> list[Locked]:
+        suites = next(
+            (r.package.source.suites for r in self.recipes.values() if r.package.source and r.package.source.name == name),
+            TOOL_SUITES,
+        )
+        return self.index.sources(name, suites)
