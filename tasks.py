@@ -6,11 +6,12 @@ Run `./inv --list` for all of them and `./inv --help=TASK` for one.
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import ParamSpec
 
-from invoke import Context, Exit, task
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
 
 from builder.errors import CygnetError, Interrupted
 

@@ -24,7 +24,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     """A table of board.toml: keys are written with hyphens, unknown keys are errors."""
 
 
-class Rust(_Table):
+class Rust(_Table, frozen=True):
     """How rustc is told about the CPU: a built-in target it derives from, and a new name."""
 
     target: str
@@ -32,7 +32,7 @@ class Rust(_Table):
     cpu: str
 
 
-class Cpu(_Table):
+class Cpu(_Table, frozen=True):
     """What user space is compiled for; equal tables mean equal packages."""
 
     name: str
@@ -47,22 +47,26 @@ class Cpu(_Table):
     cflags: tuple[str, ...] = ()
 
 
-class Kernel(_Table):
-    """Which kernel: ``arch`` as in ARCH=, ``image`` as a path in the build tree."""
+class Kernel(_Table, frozen=True):
+    """Which kernel: ``arch`` as in ARCH=, ``image`` as a path in the build tree.
+
+    ``tools``: prefix of the compiler's name in the tools tree; ``arguments``: for the command line.
+    """
 
     arch: str
     image: str
+    tools: str
     arguments: tuple[str, ...] = ()
 
 
-class Console(_Table):
+class Console(_Table, frozen=True):
     """The serial console: device as Linux names it, speed in bit/s."""
 
     device: str
     speed: Literal[9600, 19200, 38400, 57600, 115200]
 
 
-class Disk(_Table):
+class Disk(_Table, frozen=True):
     """Boot loader and the sizes of the partitions, in MiB."""
 
     loader: Literal["grub-pc"]
@@ -71,14 +75,14 @@ class Disk(_Table):
     data_mib: Size
 
 
-class Budget(_Table):
+class Budget(_Table, frozen=True):
     """The most that kernel and root file system may take, compressed, in bytes."""
 
     kernel: Size
     rootfs: Size
 
 
-class Qemu(_Table):
+class Qemu(_Table, frozen=True):
     """The board's twin: program, fixed arguments, how disk and network cards are attached."""
 
     program: str
@@ -88,7 +92,7 @@ class Qemu(_Table):
     nic: str
 
 
-class Board(_Table):
+class Board(_Table, frozen=True):
     """One board; ``without`` names packages that it leaves out; ``name`` and ``folder`` are where it stands."""
 
     description: str
@@ -125,7 +129,7 @@ def board_names(boards: Path) -> list[str]:
     return sorted(file.parent.name for file in boards.glob("*/board.toml"))
 
 
-def _no_paths(kind: type, value: object) -> object:
+def _no_paths(_: type, value: object) -> object:
     raise msgspec.ValidationError(f"`folder` is not a key of board.toml (it is where the file stands): {value!r}")
 
 
@@ -137,18 +141,13 @@ def _toml_error_line(error: tomllib.TOMLDecodeError) -> int:
 def _line_of(text: str, message: str) -> int:
     """The line that a validation message speaks of: its path is `$.table.key`, or names a field."""
     path = re.search(r"at `\$\.([\w.-]+)", message)
-    keys = path[1].split(".") if path else []
     field = re.search(r"unknown field `([^`]+)`", message)
-    if field:
-        keys.append(field[1])
+    wanted = ".".join([*(path[1].split(".") if path else []), *([field[1]] if field else [])])
     line, table = 1, ""
     for number, content in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[([\w.-]+)\]", content)
-        if header:
-            table = header[1]
-            if table == ".".join(keys):
-                line = number
-        elif keys and re.match(rf"\s*{re.escape(keys[-1])}\s*=", content):
-            if table == ".".join(keys[:-1]):
-                return number
+        header, key = re.match(r"\s*\[([\w.-]+)\]", content), re.match(r"\s*([\w-]+)\s*=", content)
+        table = header[1] if header else table
+        here = f"{table}.{key[1]}".lstrip(".") if key else table
+        if here == wanted and (key or header):
+            line = number
     return line

@@ -12,7 +12,7 @@ def build(board: str, package: str, frozen: bool, jobs: int) -> None:
     """See tasks.build."""
     with progress() as shown:
         project = Project(settings(), shown, frozen, jobs)
-        plan, results = project.build(board, package)
+        _, results = project.build(board, package)
         for name, place in results.items():
             shown.say(f"{name}: {place}")
 

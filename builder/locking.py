@@ -25,10 +25,12 @@ def lock_all(project: Project, only: str = "") -> list[str]:
         for name, r in project.recipes.items()
         if r.package.source and only in ("", name)
     }
-    found = _complete_all({
-        name: partial(_complete, name, index.sources(name, source.suites), downloads, source.skip)
-        for name, source in sources.items()
-    })
+    found = _complete_all(
+        {
+            name: partial(_complete, name, index.sources(name, source.suites), downloads, source.skip)
+            for name, source in sources.items()
+        }
+    )
     changes = _write(project.settings.packages / SOURCES_LOCK, found, keep=bool(only))
     if not only:
         names = packages_of(read_groups(), tuple(read_groups()))
@@ -62,7 +64,9 @@ def _write(file: Path, found: Lock, keep: bool) -> list[str]:
     new = {**old, **found} if keep else found
     write_lock(file, new)
     names = sorted(old.keys() | new.keys())
-    return [f"{name}: {_version(old, name)} -> {_version(new, name)}" for name in names if old.get(name) != new.get(name)]
+    return [
+        f"{name}: {_version(old, name)} -> {_version(new, name)}" for name in names if old.get(name) != new.get(name)
+    ]
 
 
 def _version(lock: Lock, name: str) -> str:

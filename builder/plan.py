@@ -69,7 +69,7 @@ class Project:
         packages = factory.steps()
         chosen = {name: step for name, step in packages.items() if name not in board.without}
         rootfs = rootfs_step(self.settings, board, chosen, self.tool_sources, tools)
-        image = image_step(board, chosen, rootfs, self.tool_sources, tools)
+        image = image_step(board, rootfs, self.tool_sources, tools)
         return Plan(board, self.recipes, packages, rootfs, image, tools, self.sources, self.tool_sources)
 
     def engine(self) -> Engine:
@@ -109,7 +109,11 @@ class Project:
 
     def _source_candidates(self, name: str) -> list[Locked]:
         suites = next(
-            (r.package.source.suites for r in self.recipes.values() if r.package.source and r.package.source.name == name),
+            (
+                r.package.source.suites
+                for r in self.recipes.values()
+                if r.package.source and r.package.source.name == name
+            ),
             TOOL_SUITES,
         )
         return self.index.sources(name, suites)

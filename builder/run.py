@@ -6,6 +6,7 @@ the last lines shown when a program fails; everything ended when the user interr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -63,10 +64,8 @@ class Children:
         with self._lock:
             self._stopped = True
             for group in self._groups:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.killpg(group, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
 
 
 @dataclass

@@ -79,7 +79,9 @@ def write_wrappers(cpu: Cpu, binutils: Path | None, to: Path) -> None:
     zig = shlex.quote(str(zig_program()))
     flags = shlex.join(["-target", cpu.zig_target, f"-mcpu={cpu.zig_cpu}"])
     for name, driver in (("cc", "cc"), ("c++", "c++")):
-        text = CC.format(driver=driver, cpu=cpu.name, zig=zig, flags=flags, assembling=_assembling(cpu, binutils, driver))
+        text = CC.format(
+            driver=driver, cpu=cpu.name, zig=zig, flags=flags, assembling=_assembling(cpu, binutils, driver)
+        )
         _script(to / name, text)
     for name in ("ar", "ranlib"):
         _script(to / name, f'#!/bin/sh\nexec {zig} {name} "$@"\n')

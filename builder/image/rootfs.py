@@ -26,7 +26,7 @@ from builder.tools.tree import group_identity
 KERNEL = "boot/vmlinuz"
 OVERLAY = "overlay"
 # Branch filters make x86 code smaller; other CPUs have their own.
-FILTERS = {"x86": "x86", "arm": "arm"}
+FILTERS = {"i386": "x86", "arm": "arm"}
 
 
 def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], archive: Archive, tools: Step) -> Step:
@@ -37,7 +37,7 @@ def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], 
             "code": hash_files(Path(__file__), Path(overlay_module.__file__)),
             "overlay": hash_folder(settings.overlay),
             "board overlay": hash_folder(board.folder / OVERLAY),
-            "board": hash_bytes(msgspec.json.encode([board.name, board.description, board.console, board.budget])),
+            "board": hash_bytes(msgspec.json.encode([board.name, board.description, board.console])),
             "version": VERSION,
             "tools": group_identity(archive, ("image",)),
         },
@@ -61,7 +61,6 @@ def _make(settings: Settings, board: Board, packages: Mapping[str, Step], space:
     squash(space.results["tools"], root, space.out / "rootfs.squashfs", FILTERS.get(board.kernel.arch), space.runner)
     (space.out / "vmlinuz").write_bytes((root / KERNEL).read_bytes())
     (space.out / "owners.json").write_bytes(msgspec.json.encode(dict(sorted(owners.items()))))
-    check_budget(board, space.out)
 
 
 def _take(name: str, result: Path, root: Path, owners: dict[str, str]) -> None:
@@ -85,15 +84,3 @@ def squash(tools: Path, root: Path, to: Path, branch_filter: str | None, runner:
         command += ["-Xbcj", branch_filter]
     # mksquashfs takes every time stamp from SOURCE_DATE_EPOCH, which run() sets.
     runner.run([str(word) for word in command], cwd=root)
-
-
-def check_budget(board: Board, out: Path) -> None:
-    """Stop when kernel or root file system is over the board's budget."""
-    kernel = (out / "vmlinuz").stat().st_size
-    rootfs = (out / "rootfs.squashfs").stat().st_size - kernel
-    for what, size, most in (("kernel", kernel, board.budget.kernel), ("rootfs", rootfs, board.budget.rootfs)):
-        if size > most:
-            raise CygnetError(
-                f"{board.name}: {what} is {size:,} bytes, {size - most:,} over its budget of {most:,} "
-                f"({board.folder / 'board.toml'}, [budget]); ./inv size --board={board.name} shows what takes them"
-            )

@@ -49,9 +49,7 @@ class Index:
         """All versions of a source package, suites in the given order, newest first in each."""
         found = [entry for entry in self._sources if entry[0] == name]
         return [
-            locked
-            for suite in suites
-            for locked in newest_first([entry for _, entry in found if entry.suite == suite])
+            locked for suite in suites for locked in newest_first([entry for _, entry in found if entry.suite == suite])
         ]
 
     def binary(self, name: str) -> list[Locked]:

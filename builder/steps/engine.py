@@ -85,7 +85,9 @@ class Engine:
 
     def _run(self, steps: Sequence[Step]) -> None:
         by_name = {step.name: step for step in steps}
-        sorter = TopologicalSorter({name: [s.name for s in step.before if s.name in by_name] for name, step in by_name.items()})
+        sorter = TopologicalSorter(
+            {name: [s.name for s in step.before if s.name in by_name] for name, step in by_name.items()}
+        )
         try:
             sorter.prepare()
         except CycleError as error:

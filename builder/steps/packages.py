@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,7 @@ class Factory:
             inputs["board kernel.config"] = hash_files(self.board.folder / "kernel.config")
         return inputs
 
-    def _fetches(self, recipe: Recipe) -> tuple[functools.partial[object], ...]:
+    def _fetches(self, recipe: Recipe) -> tuple[Callable[[], object], ...]:
         source = recipe.package.source
         return (functools.partial(self.archive.fetch, source.name, source.skip),) if source else ()
 

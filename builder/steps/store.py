@@ -126,7 +126,14 @@ PACK = (
 def extract(tarball: Path, to: Path, part: str = "") -> None:
     """Unpack the folder ``part`` of a result (default: all of it) into ``to``; an absent part is nothing."""
     to.mkdir(parents=True, exist_ok=True)
-    command = ["tar", "--extract", "--no-same-owner", "--preserve-permissions", f"--file={tarball}", f"--directory={to}"]
+    command = [
+        "tar",
+        "--extract",
+        "--no-same-owner",
+        "--preserve-permissions",
+        f"--file={tarball}",
+        f"--directory={to}",
+    ]
     if part and not _has(tarball, f"./{part}/"):
         return
     chosen = [f"--strip-components={part.count('/') + 2}", f"./{part}"] if part else []

@@ -22,7 +22,7 @@ def build(b: Build) -> None:
     shutil.copyfile(b.recipe / "config.mk", b.source / "config.mk")
     flags = [*b.cflags, "-include", "libgen.h"]  # musl declares basename() there only
     b.make(
-        "SUBDIRS=lib ip", "TARGETS=ip", "SCRIPTS=", "SHARED_LIBS=n",
+        "SUBDIRS=lib ip", "TARGETS=ip", "SCRIPTS=", "SHARED_LIBS=n", "NETNS_RUN_DIR=/run/netns",
         f"CC={b.cc}", f"AR={b.ar}", f"CCOPTS={' '.join(flags)}", f"LDFLAGS={' '.join(b.ldflags)}",
     )  # fmt: skip
     b.install(b.source / "ip/ip", "sbin/ip")

@@ -10,7 +10,7 @@ HOSTILE = [
     "$(touch owned)",
     "`touch owned`",
     "; touch owned",
-    "x\nnameserver 6.6.6.6",
+    "x\nnameserver-6.6.6.6",
     "192.0.2.1\nroute add default via 6.6.6.6",
     "* ?",
     "/etc/passwd",

@@ -40,6 +40,15 @@ first_line() {
 	IFS= read -r line <"$1" || [ -n "$line" ]
 }
 
+# Sets `bits`: how far the kernel's random pool is; ready at POOL_READY. Not with
+# `read`, whose single bytes such a file answers with its first digit alone.
+POOL_READY=256
+pool_bits() {
+	bits=$(cat "$R/proc/sys/kernel/random/entropy_avail" 2>/dev/null)
+	bits=${bits:-0}
+	[ "$bits" -ge "$POOL_READY" ]
+}
+
 # Sets `seconds` to whole seconds since the kernel started.
 uptime_seconds() {
 	first_line "$R/proc/uptime" || line=0
