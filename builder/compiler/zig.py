@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from builder.boards import Cpu
@@ -70,29 +71,26 @@ def identity() -> str:
     return f"zig {importlib.metadata.version('ziglang')} {hash_files(Path(__file__))[:16]}"
 
 
-def write_wrappers(cpu: Cpu, binutils: Path | None, to: Path) -> None:
-    """Write ``cc``, ``c++``, ``ar``, ``ranlib`` for ``cpu`` into ``to``.
+def write_wrappers(cpu: Cpu, binutils: Path, sysroot: Path, hidden: Mapping[Path, str], to: Path) -> None:
+    """Write ``<gnu>-cc``, ``-c++``, ``-ar``, ``-ranlib`` for ``cpu`` into ``to``.
 
-    ``binutils`` is the folder with GNU as; needed where ``cpu.assembler`` is given.
+    ``binutils`` is the folder with GNU as; it is used where ``cpu.assembler`` is given.  Every path of
+    this machine that a compiler needs stands in the wrappers, so that none stands on a command line that
+    a package keeps; ``hidden`` maps directories to the names that go into the products instead.
     """
     to.mkdir(parents=True, exist_ok=True)
     zig = shlex.quote(str(zig_program()))
-    flags = shlex.join(["-target", cpu.zig_target, f"-mcpu={cpu.zig_cpu}"])
+    flags = ["-target", cpu.zig_target, f"-mcpu={cpu.zig_cpu}", "-dynamic", "-fno-sanitize=all"]
+    flags += ["-isystem", f"{sysroot}/usr/include", f"-L{sysroot}/usr/lib"]
+    flags += [f"-ffile-prefix-map={path}={name}" for path, name in hidden.items()]
     for name, driver in (("cc", "cc"), ("c++", "c++")):
-        text = CC.format(
-            driver=driver, cpu=cpu.name, zig=zig, flags=flags, assembling=_assembling(cpu, binutils, driver)
-        )
-        _script(to / name, text)
+        words = {"driver": driver, "zig": zig, "flags": shlex.join(flags)}
+        assembling = ""
+        if cpu.assembler:
+            assembling = ASSEMBLING.format(as_=shlex.join([str(binutils / "as"), *cpu.assembler]), **words)
+        _script(to / f"{cpu.gnu}-{name}", CC.format(cpu=cpu.name, assembling=assembling, **words))
     for name in ("ar", "ranlib"):
-        _script(to / name, f'#!/bin/sh\nexec {zig} {name} "$@"\n')
-
-
-def _assembling(cpu: Cpu, binutils: Path | None, driver: str) -> str:
-    if not cpu.assembler or binutils is None:
-        return ""
-    as_ = shlex.join([str(binutils / "as"), *cpu.assembler])
-    flags = shlex.join(["-target", cpu.zig_target, f"-mcpu={cpu.zig_cpu}"])
-    return ASSEMBLING.format(as_=as_, zig=shlex.quote(str(zig_program())), driver=driver, flags=flags)
+        _script(to / f"{cpu.gnu}-{name}", f'#!/bin/sh\nexec {zig} {name} "$@"\n')
 
 
 def _script(file: Path, text: str) -> None:

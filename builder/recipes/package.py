@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Package:
     ``licence`` is an SPDX expression; ``licence_files`` are paths in the source tree.
     ``depends`` are packages whose products the build sees in its sysroot.
     ``tools`` are groups of builder/tools/groups.toml that the build runs.
-    ``per_board`` marks what is compiled for a board (a kernel) and not for a CPU.
+    ``per`` says what a product serves: every board with the same CPU, one board (a kernel), or all.
     ``shared_source`` keeps one unpacked, read-only source tree for all boards.
     """
 
@@ -39,5 +40,5 @@ class Package:
     licence_files: tuple[str, ...] = ()
     depends: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
-    per_board: bool = False
+    per: Literal["cpu", "board", "all"] = "cpu"
     shared_source: bool = False

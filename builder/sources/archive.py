@@ -19,7 +19,7 @@ from builder.sources.lock import File, Lock, Locked, read_lock
 Candidates = Callable[[str], Iterable[Locked]]
 
 
-class Replaced(Exception):  # noqa: N818 - not an error: the plan is made again with the new version
+class Replaced(Exception):  # not an error: the plan is made again with the new version
     """A locked version had gone and another was chosen; content keys have to be computed anew."""
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 
 from builder.boards import Board
-from builder.compiler import zig
+from builder.compiler import host, zig
 from builder.errors import CygnetError
 from builder.recipes import build as build_module
 from builder.recipes.build import Build
 from builder.recipes.load import Recipe, closure
+from builder.recipes.package import Package
+from builder.run import ENVIRONMENT
 from builder.settings import VERSION, Settings
 from builder.sources import unpack as unpack_module
 from builder.sources.archive import Archive
@@ -60,7 +62,7 @@ class Factory:
         package = recipe.package
         source = self.source_step(recipe) if package.shared_source else None
         return Step(
-            name=f"{name}:{self.board.name if package.per_board else self.board.cpu.name}",
+            name=f"{name}:{self._serves(package)}",
             inputs={**self._source_inputs(recipe), **self._build_inputs(recipe)},
             action=functools.partial(self._make, recipe),
             needs=tuple(needed),
@@ -69,6 +71,9 @@ class Factory:
             size=self._size(recipe),
             notes={"package": name, "version": self.version(recipe)},
         )
+
+    def _serves(self, package: Package) -> str:
+        return {"cpu": self.board.cpu.name, "board": self.board.name, "all": "all"}[package.per]
 
     def source_step(self, recipe: Recipe) -> Step:
         """The step that keeps an unpacked source tree for all boards."""
@@ -96,11 +101,12 @@ class Factory:
         inputs = {
             "recipe": recipe.content,
             "code": hash_files(*CODE),
-            "compiler": zig.identity(),
+            "compiler": f"{zig.identity()} {host.identity()}",
             "tools": group_identity(self.tool_archive, package.tools),
-            "cpu": hash_bytes(msgspec.json.encode(self.board.cpu)),
         }
-        if package.per_board:
+        if package.per != "all":
+            inputs["cpu"] = hash_bytes(msgspec.json.encode(self.board.cpu))
+        if package.per == "board":
             inputs["board"] = hash_bytes(msgspec.json.encode(self.board.kernel))
             inputs["board kernel.config"] = hash_files(self.board.folder / "kernel.config")
         return inputs
@@ -124,18 +130,21 @@ class Factory:
         build = self._build(recipe, space)
         if not recipe.package.shared_source:
             self._unpack(recipe, build.source, space)
-        for place in (build.work, build.sysroot, build.root, build.dev):
+        for place in (build.work, build.sysroot / "usr/include", build.sysroot / "usr/lib", build.root, build.dev):
             place.mkdir(parents=True, exist_ok=True)
         for name in self._depends(recipe.name):
             result = next(place for step, place in space.results.items() if step.split(":")[0] == name)
             for part in ("root", "dev"):
                 extract(result, build.sysroot, part)
-        zig.write_wrappers(self.board.cpu, build.tools / "usr/bin", build.compilers)
+        hidden = {build.source: f"/usr/src/{recipe.name}", build.work: f"/usr/src/{recipe.name}/build"}
+        compilers = space.work / "compilers"
+        host.write_wrappers(build.tools, compilers)
+        zig.write_wrappers(self.board.cpu, build.tools / "usr/bin", build.sysroot, hidden, compilers)
         recipe.build(build)
         self._keep_licences(recipe, build, space.out / "licences")
 
     def _build(self, recipe: Recipe, space: Workspace) -> Build:
-        shared = recipe.package.shared_source
+        shared, tools = recipe.package.shared_source, space.results["tools"]
         return Build(
             name=recipe.name,
             version=self.version(recipe),
@@ -147,12 +156,14 @@ class Factory:
             sysroot=space.work / "sysroot",
             root=space.out / "root",
             dev=space.out / "dev",
-            tools=space.results["tools"],
+            tools=tools,
             cache=self.settings.cache,
             jobs=space.jobs,
             runner=space.runner,
-            compilers=space.work / "compilers",
-            environment=zig.caches(self.settings.cache, space.work),
+            environment={
+                **zig.caches(self.settings.cache, space.work),
+                "PATH": f"{space.work / 'compilers'}:{tools}/usr/bin:{tools}/usr/sbin:{ENVIRONMENT['PATH']}",
+            },
         )
 
     @staticmethod

@@ -82,6 +82,10 @@ def _make(debs: list[Path], space: Workspace) -> None:
     for program in _programs(space.out):
         command = [patchelf, "--force-rpath", "--set-rpath", str(space.place / LIBRARIES)]
         space.runner.run([*command, "--set-interpreter", str(space.place / LOADER), str(program)], cwd=space.work)
+    # A library with a RUNPATH of its own would no longer look where its program says.
+    for library in (space.out / LIBRARIES).glob("libLLVM.so.*"):
+        if not library.is_symlink():
+            space.runner.run([patchelf, "--remove-rpath", str(library)], cwd=space.work)
 
 
 def _turn_links_inward(tree: Path) -> None:

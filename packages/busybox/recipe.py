@@ -13,9 +13,9 @@ from builder.recipes.package import DebianSource, Package
 
 package = Package(
     source=DebianSource("busybox"),
-    licence="GPL-2.0-only AND bzip2-1.0.6",
+    licence="GPL-2.0-only",
     summary="init, service supervision, shell and tools",
-    licence_files=("LICENSE", "archival/libarchive/bz/LICENSE"),
+    licence_files=("LICENSE",),
     depends=("musl",),
 )
 

@@ -5,6 +5,8 @@ allnoconfig.  What is asked for and is not in the resulting .config stops the bu
 symbol is found here, not in the field.
 """
 
+import time
+
 from builder.checks.kernel_config import check_config
 from builder.recipes.build import Build
 from builder.recipes.package import DebianSource, Package
@@ -15,8 +17,7 @@ package = Package(
     licence="GPL-2.0-only WITH Linux-syscall-note",
     summary="kernel with XFRM, netfilter and the board's drivers",
     licence_files=("COPYING", "LICENSES/preferred/GPL-2.0", "LICENSES/exceptions/Linux-syscall-note"),
-    tools=("gcc",),
-    per_board=True,
+    per="board",
     shared_source=True,
 )
 
@@ -26,7 +27,13 @@ def build(b: Build) -> None:
     asked = b.work / "asked.config"
     asked.write_text("".join(fragment.read_text() for fragment in fragments))
     make = _make_words(b)
-    environment = {"CCACHE_DIR": str(b.cache / "ccache"), "CCACHE_BASEDIR": str(b.work), "KCONFIG_ALLCONFIG": str(asked)}
+    environment = {
+        "KCONFIG_ALLCONFIG": str(asked),
+        "CCACHE_DIR": str(b.cache / "ccache"),
+        "CCACHE_BASEDIR": str(b.work),
+        # The tree's name stands for the compiler and its assembler, which ccache does not look at.
+        "CCACHE_COMPILERCHECK": f"string:{b.tools.name}",
+    }
     b.run(*make, "allnoconfig", env=environment)
     check_config(fragments, b.work / ".config")
     b.run(*make, f"-j{b.jobs}", b.board.kernel.image.rsplit("/", 1)[-1], env=environment)
@@ -40,7 +47,8 @@ def _make_words(b: Build) -> list[str]:
     prefix = b.tools / "usr/bin" / f"{b.board.kernel.tools}-"
     return [
         "make", f"--directory={b.source}", f"O={b.work}", f"ARCH={b.board.kernel.arch}", f"CROSS_COMPILE={prefix}",
-        f"CC={b.tools}/usr/bin/ccache {prefix}gcc-14", f"HOSTCC={b.tools}/usr/bin/ccache gcc",
-        f"KBUILD_BUILD_TIMESTAMP=@{EPOCH}", "KBUILD_BUILD_USER=cygnet", "KBUILD_BUILD_HOST=cygnet",
+        f"CC={b.tools}/usr/bin/ccache {prefix}gcc-14",
+        f"KBUILD_BUILD_TIMESTAMP={time.strftime('%a %b %d %H:%M:%S UTC %Y', time.gmtime(EPOCH))}",
+        "KBUILD_BUILD_USER=cygnet", "KBUILD_BUILD_HOST=cygnet",
         "KBUILD_BUILD_VERSION=1",
     ]  # fmt: skip

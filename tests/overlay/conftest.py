@@ -46,6 +46,7 @@ class Box:
     def fake(self, name: str, body: str = "") -> None:
         """A program that appends its arguments to `calls`, then runs `body`."""
         program = self.fakes / name
+        program.unlink(missing_ok=True)  # it may be a link to the real program
         program.write_text(f'#!/bin/sh\necho "{name} $*" >>"$CYGNET_ROOT/calls"\n{body}\n')
         program.chmod(0o755)
 

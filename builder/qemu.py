@@ -1,0 +1,113 @@
+"""QEMU's command line of a board: the one place that knows it.
+
+What differs from board to board stands in board.toml, [qemu].  Users: `./inv boot` (`interactive`),
+and the acceptance tests, where labgrid starts QEMU (board/<name>/labgrid.yaml.j2).  Manual page: qemu(1).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.boards import Board
+from builder.errors import CygnetError
+
+# No floppy, CD or VGA: the firmware probes nothing that the board lacks, and is through in half a second.
+BARE = ("-nodefaults", "-display", "none")
+SSH_PORT = 22
+LEAVE = "Ctrl-A X ends QEMU, Ctrl-A H lists its other keys; Ctrl-C goes to the box."
+
+
+@dataclass(frozen=True)
+class Card:
+    """One network card: its name in QEMU, its address, what it is plugged into, where its frames are recorded."""
+
+    name: str
+    mac: str
+    backend: str
+    capture: Path | None = None
+
+    def words(self, nic: str) -> list[str]:
+        """Its part of the command line; ``nic`` is the device that the board has."""
+        dump = f"filter-dump,id={self.name}-dump,netdev={self.name},file={quoted(self.capture)}" if self.capture else ""
+        return [
+            "-netdev", f"{self.backend},id={self.name}",
+            "-device", f"{nic},netdev={self.name},mac={self.mac}",
+            *(["-object", dump] if dump else []),
+        ]  # fmt: skip
+
+
+def wire_end(name: str, mac: str, here: Path, there: Path, capture: Path | None = None) -> Card:
+    """A card on a wire between two boxes: one datagram a frame between two sockets, each box with its own."""
+    ends = f"local.type=unix,local.path={quoted(here)},remote.type=unix,remote.path={quoted(there)}"
+    return Card(name, mac, f"dgram,{ends}", capture)
+
+
+def unplugged(name: str, mac: str) -> Card:
+    """A card with nothing at the other end of its cable."""
+    return Card(name, mac, "hubport,hubid=0")
+
+
+def user_network(name: str, mac: str, ssh_port: int = 0) -> Card:
+    """A card on QEMU's own network (DHCP, a router to the outside); ``ssh_port`` on this host leads to the box's SSH."""
+    forward = f",hostfwd=tcp:127.0.0.1:{ssh_port}-:{SSH_PORT}" if ssh_port else ""
+    return Card(name, mac, f"user{forward}")
+
+
+def quoted(path: Path | None) -> str:
+    """A path as an option's value: QEMU separates options by commas."""
+    return str(path).replace(",", ",,")
+
+
+def model(board: Board) -> tuple[str, str]:
+    """Machine and CPU; labgrid wants these two by themselves."""
+    words = board.qemu.arguments
+    try:
+        return words[words.index("-M") + 1], words[words.index("-cpu") + 1]
+    except (ValueError, IndexError):
+        raise CygnetError(f"{board.folder / 'board.toml'}: [qemu] arguments must name -M and -cpu") from None
+
+
+def devices(board: Board, disk: Path, cards: Sequence[Card], restarts: bool = True) -> list[str]:
+    """Everything but program, machine, CPU, memory and serial line. ``restarts``: else a reboot ends QEMU."""
+    fixed = list(board.qemu.arguments)
+    for option in ("-M", "-cpu"):
+        place = fixed.index(option)
+        del fixed[place : place + 2]
+    return [
+        *BARE, *fixed,
+        "-drive", f"file={quoted(disk)},format=raw,{board.qemu.drive}",
+        *(word for card in cards for word in card.words(board.qemu.nic)),
+        *([] if restarts else ["-no-reboot"]),
+    ]  # fmt: skip
+
+
+def command(
+    board: Board, disk: Path, cards: Sequence[Card], serial: str = "mon:stdio", restarts: bool = True
+) -> list[str]:
+    """The whole command line."""
+    machine, cpu = model(board)
+    memory = str(board.qemu.memory_mib)
+    head = [board.qemu.program, "-M", machine, "-cpu", cpu, "-m", memory, "-serial", serial]
+    return head + devices(board, disk, cards, restarts)
+
+
+def interactive(board: Board, disk: Path, ssh_port: int = 0) -> int:
+    """Run a box with its serial line on this terminal until the user leaves; QEMU's exit status."""
+    program(board)
+    cards = [user_network("wan", "52:54:00:c9:00:01", ssh_port), unplugged("lan", "52:54:00:c9:00:02")]
+    print(f"{board.name} boots from {disk}, its serial line is here. {LEAVE}")
+    if ssh_port:
+        print(f"SSH to the box: ssh -p {ssh_port} root@127.0.0.1")
+    return subprocess.run(command(board, disk, cards), check=False).returncode
+
+
+def program(board: Board) -> Path:
+    """Where the board's QEMU is installed."""
+    found = shutil.which(board.qemu.program)
+    if not found:
+        raise CygnetError(f"{board.qemu.program} is not installed: on Debian 12 or 13, ./inv brings it")
+    return Path(found)

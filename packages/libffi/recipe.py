@@ -1,0 +1,28 @@
+"""libffi: what cffi's back end calls C functions with, as an archive; no file of it is on the box."""
+
+from builder.recipes.build import Build
+from builder.recipes.package import DebianSource, Package
+
+package = Package(
+    source=DebianSource("libffi"),
+    licence="MIT",
+    summary="foreign function calls for cffi (linked in)",
+    licence_files=("LICENSE",),
+    depends=("musl",),
+)
+
+
+def build(b: Build) -> None:
+    b.run(
+        b.source / "configure", f"--host={b.cpu.gnu}", "--build=x86_64-pc-linux-gnu", "--prefix=/usr",
+        "--disable-shared", "--enable-static", "--with-pic", "--disable-docs", "--disable-multi-os-directory",
+        "--disable-exec-static-tramp", "--disable-dependency-tracking",
+        # configure looks for gcc's assembler output to find this out
+        "libffi_cv_hidden_visibility_attribute=yes",
+        f"CC={b.cc}", f"AR={b.ar}", f"RANLIB={b.ranlib}", f"CFLAGS={' '.join(b.cflags)}",
+        cwd=b.work,
+    )  # fmt: skip
+    b.make("MAKEINFO=true", cwd=b.work)
+    b.install_dev(b.work / ".libs/libffi.a", "usr/lib/libffi.a")
+    for header in ("ffi.h", "ffitarget.h"):
+        b.install_dev(b.work / "include" / header, f"usr/include/{header}")

@@ -1,0 +1,103 @@
+"""A box as the tests see it: commands on its serial line, its power, files sent to it.
+
+Nothing here knows of a board or of QEMU; labgrid's environment file decides what is at the other end.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from labgrid.target import Target
+from strategy import BoxStrategy
+
+# BusyBox's line editor takes 1,023 characters; labgrid's own words and quotes need some of them.
+LINE = 700
+
+
+class Box:
+    """One box. ``run`` gives output and status, ``text`` the output of what must succeed."""
+
+    def __init__(self, target: Target) -> None:
+        self.name: str = target.name
+        self._strategy: BoxStrategy = target.get_driver("BoxStrategy", activate=False)
+        self._shell = self._strategy.shell
+
+    @property
+    def boot_seconds(self) -> float:
+        """From power to the login prompt, last time."""
+        return float(self._strategy.boot_seconds)
+
+    def switch_on(self) -> None:
+        """Start the box and do not wait for it."""
+        self._strategy.transition("on")
+
+    def switch_off(self) -> None:
+        """Cut its power."""
+        self._strategy.transition("off")
+
+    def log_in(self) -> None:
+        """Have a shell; a box that was lost on the way is started anew."""
+        self._strategy.transition("shell")
+
+    def pull_plug(self, clock_chip: str = "") -> None:
+        """Power off without warning, and on again; ``clock_chip``: the time its clock chip then shows."""
+        self._strategy.pull_plug(clock_chip)
+
+    def restart(self, command: str) -> None:
+        """Restart by ``command``, then log in."""
+        self._strategy.restart(command)
+
+    def run(self, command: str, timeout: float = 30.0) -> tuple[str, int]:
+        """Output (errors among it) and exit status."""
+        lines, _, status = self._shell.run(f"{{ {command}; }} 2>&1", timeout=timeout)
+        return "\n".join(lines), status
+
+    def text(self, command: str, timeout: float = 30.0) -> str:
+        """Output of a command; the test fails if the command does."""
+        output, status = self.run(command, timeout)
+        assert status == 0, f"{self.name}: `{command}` ended with status {status}: {output}"
+        return output
+
+    def all_of(self, *commands: str) -> None:
+        """Run commands one after the other; each must succeed."""
+        for command in commands:
+            self.text(command)
+
+    def settings(self, file: str) -> dict[str, str]:
+        """A file of KEY=VALUE lines, quotes taken off."""
+        lines = (line.split("=", 1) for line in self.text(f"cat {file}").splitlines() if "=" in line)
+        return {key: value.strip('"') for key, value in lines if not key.startswith("#")}
+
+    def boot_facts(self) -> dict[str, str]:
+        """What the box's own boot scripts found out."""
+        return self.settings("/run/cygnet/boot")
+
+    def wait_for(self, command: str, good: Callable[[str], bool], seconds: float = 60.0) -> str:
+        """Repeat a command until its output is good; the last output fails the test if it never is."""
+        end = time.monotonic() + seconds
+        while True:
+            output, _ = self.run(command)
+            if good(output):
+                return output
+            assert time.monotonic() < end, f"{self.name}: after {seconds:.0f} s `{command}` still says: {output}"
+            time.sleep(0.5)
+
+    def send(self, file: Path, to: str) -> None:
+        """Copy a file to the box over the serial line, as short lines of base64; its checksum is compared."""
+        packed = base64.b64encode(gzip.compress(file.read_bytes(), mtime=0)).decode()
+        self.text(f": >{to}.b64")
+        for start in range(0, len(packed), LINE):
+            self.text(f"printf %s {packed[start : start + LINE]} >>{to}.b64")
+        self.text(f"base64 -d {to}.b64 | gunzip >{to} && rm {to}.b64")
+        assert self.text(f"wc -c <{to}").strip() == str(file.stat().st_size), f"{to} did not arrive whole"
+
+    def python(self, program: Path, timeout: float) -> str:
+        """Send a Python program and run it; what it prints."""
+        to = f"/tmp/{program.name}"
+        self.send(program, to)
+        return self.text(f"python3 {shlex.quote(to)}", timeout)

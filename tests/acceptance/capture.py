@@ -1,0 +1,81 @@
+"""What was on the wire: a capture file in the pcap format, link type Ethernet.
+
+Only as much as the tests ask: which protocol a frame carries, and whether given bytes are in it.
+Format: draft-ietf-opsawg-pcap; the file may still be growing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE_HEADER = struct.Struct("=IHHiIII")
+RECORD_HEADER = struct.Struct("=IIII")
+MAGIC = 0xA1B2C3D4
+ETHERNET = 1
+ETHERTYPES = {0x0800: "ipv4", 0x0806: "arp", 0x86DD: "ipv6"}
+IP_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One Ethernet frame."""
+
+    data: bytes
+
+    @property
+    def kind(self) -> str:
+        """The protocol: arp, ipv6, icmp, esp ...; a number if it is none that the tests know."""
+        ethertype = int.from_bytes(self.data[12:14], "big")
+        kind = ETHERTYPES.get(ethertype, hex(ethertype))
+        if kind != "ipv4":
+            return kind
+        return IP_PROTOCOLS.get(self.data[23], f"ip protocol {self.data[23]}")
+
+    @property
+    def spi(self) -> int:
+        """The SPI of an ESP packet (RFC 4303, section 2)."""
+        header = 14 + 4 * (self.data[14] & 15)
+        return int.from_bytes(self.data[header : header + 4], "big")
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A capture file that something else writes."""
+
+    file: Path
+
+    def frames(self) -> list[Frame]:
+        """All frames so far; a record that is still being written is left out."""
+        content = self.file.read_bytes()
+        magic, *_, link = FILE_HEADER.unpack_from(content)
+        assert (magic, link) == (MAGIC, ETHERNET), f"{self.file} is no Ethernet capture of this machine's byte order"
+        found: list[Frame] = []
+        place = FILE_HEADER.size
+        while place + RECORD_HEADER.size <= len(content):
+            length = RECORD_HEADER.unpack_from(content, place)[2]
+            place += RECORD_HEADER.size + length
+            if place <= len(content):
+                found.append(Frame(content[place - length : place]))
+        return found
+
+    def mark(self) -> int:
+        """The number of frames so far; later `since(mark)` gives what came after."""
+        return len(self.frames())
+
+    def since(self, mark: int) -> list[Frame]:
+        """The frames after ``mark``."""
+        return self.frames()[mark:]
+
+
+def kinds(frames: Iterable[Frame]) -> Counter[str]:
+    """How many frames of which protocol."""
+    return Counter(frame.kind for frame in frames)
+
+
+def holds(frames: Iterable[Frame], text: bytes) -> bool:
+    """Whether ``text`` stands in any frame."""
+    return any(text in frame.data for frame in frames)
