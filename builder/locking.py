@@ -9,7 +9,10 @@ from pathlib import Path
 
 from builder.errors import SourceError
 from builder.plan import SOURCES_LOCK, Project
+from builder.recipes.package import DebianSource, PypiSource
+from builder.sources import pypi
 from builder.sources.fetch import Downloads, NotServed
+from builder.sources.index import Index
 from builder.sources.lock import Lock, Locked, read_lock, write_lock
 from builder.steps.engine import DOWNLOADS_AT_ONCE
 from builder.tools.tree import LOCK as TOOLS_LOCK
@@ -19,22 +22,20 @@ from builder.tools.tree import packages_of, read_groups
 def lock_all(project: Project, only: str = "") -> list[str]:
     """Lock every source and tool, or the source of package ``only``; one line a change."""
     downloads = Downloads(project.settings.downloads)
-    index = project.index
     sources = {
         r.package.source.name: r.package.source
         for name, r in project.recipes.items()
         if r.package.source and only in ("", name)
     }
     found = _complete_all(
-        {
-            name: partial(_complete, name, index.sources(name, source.suites), downloads, source.skip)
-            for name, source in sources.items()
-        }
+        {name: partial(_locate, project.index, source, downloads) for name, source in sources.items()}
     )
     changes = _write(project.settings.packages / SOURCES_LOCK, found, keep=bool(only))
     if not only:
         names = packages_of(read_groups(), tuple(read_groups()))
-        tools = _complete_all({name: partial(_complete, name, index.binary(name), downloads, ()) for name in names})
+        tools = _complete_all(
+            {name: partial(_complete, name, project.index.binary(name), downloads, ()) for name in names}
+        )
         changes += _write(TOOLS_LOCK, tools, keep=False)
     return changes
 
@@ -44,6 +45,12 @@ def _complete_all(wanted: dict[str, Callable[[], Locked]]) -> Lock:
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         running = {name: pool.submit(find) for name, find in wanted.items()}
         return {name: future.result() for name, future in running.items()}
+
+
+def _locate(index: Index, source: DebianSource | PypiSource, downloads: Downloads) -> Locked:
+    if isinstance(source, PypiSource):
+        return pypi.locate(source.name, source.release)
+    return _complete(source.name, index.sources(source.name, source.suites), downloads, source.skip)
 
 
 def _complete(name: str, candidates: Iterable[Locked], downloads: Downloads, skip: tuple[str, ...]) -> Locked:
@@ -63,10 +70,8 @@ def _write(file: Path, found: Lock, keep: bool) -> list[str]:
     old = read_lock(file)
     new = {**old, **found} if keep else found
     write_lock(file, new)
-    names = sorted(old.keys() | new.keys())
-    return [
-        f"{name}: {_version(old, name)} -> {_version(new, name)}" for name in names if old.get(name) != new.get(name)
-    ]
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    return [f"{name}: {_version(old, name)} -> {_version(new, name)}" for name in changed]
 
 
 def _version(lock: Lock, name: str) -> str:

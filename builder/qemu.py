@@ -52,7 +52,7 @@ def unplugged(name: str, mac: str) -> Card:
 
 
 def user_network(name: str, mac: str, ssh_port: int = 0) -> Card:
-    """A card on QEMU's own network (DHCP, a router to the outside); ``ssh_port`` on this host leads to the box's SSH."""
+    """A card on QEMU's own network (DHCP, a router to the outside); ``ssh_port`` here leads to its SSH."""
     forward = f",hostfwd=tcp:127.0.0.1:{ssh_port}-:{SSH_PORT}" if ssh_port else ""
     return Card(name, mac, f"user{forward}")
 

@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,14 @@ class Runner:
             raise Interrupted
         end = f"signal {-status}" if status < 0 else f"status {status}"
         raise StepFailed(self.step, f"{Path(argv[0]).name} ended with {end}", self.log, tail(self.log))
+
+    def output(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> str:
+        """What ``argv`` prints; the command and its errors go to the log."""
+        file = cwd / f".output-{uuid.uuid4().hex}"
+        self.run(["sh", "-c", 'exec "$@" >"$0"', str(file), *argv], cwd, env)
+        text = file.read_text()
+        file.unlink()
+        return text
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         try:

@@ -100,13 +100,13 @@ def render(board: Board, folder: Path, sockets: Path) -> Path:
         {"name": name, "devices": shlex.join(qemu.devices(board, folder / f"{name}.img", cards))}
         for name, cards in _cards(folder, sockets).items()
     ]
-    template = jinja2.Template((board.folder / TEMPLATE).read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True)
-    text = template.render(
-        board=board, boxes=boxes, machine=machine, cpu=cpu, program=str(qemu.program(board)),
-        strategy=str(TESTS / "strategy.py"), version=VERSION, capture=str(folder / CAPTURE), login_timeout=LOGIN_TIMEOUT,
+    text = (board.folder / TEMPLATE).read_text()
+    rendered = jinja2.Template(text, undefined=jinja2.StrictUndefined, trim_blocks=True).render(
+        board=board, boxes=boxes, machine=machine, cpu=cpu, program=str(qemu.program(board)), version=VERSION,
+        capture=str(folder / CAPTURE), login_timeout=LOGIN_TIMEOUT,
     )  # fmt: skip
     environment = folder / "labgrid.yaml"
-    environment.write_text(text)
+    environment.write_text(rendered + "\n")
     return environment
 
 

@@ -17,15 +17,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from debian.debfile import DebFile
+
 from builder.errors import CygnetError, SourceError
-from builder.papers.licences import licence
 from builder.papers.legal_texts import README
+from builder.papers.licences import licence
 from builder.papers.parts import Carried, Part, carried, images, parts, result
 from builder.papers.scripts import write_scripts
 from builder.plan import Plan, Project
 from builder.settings import VERSION
-from builder.sources.archive import Replaced
+from builder.sources.archive import Archive, Replaced
 from builder.sources.fetch import Downloads
+from builder.sources.index import TOOL_SUITES
 from builder.sources.lock import Lock, Locked, read_lock, write_lock
 from builder.steps.store import extract, hash_file
 from builder.tools.tree import packages_of, read_groups
@@ -68,7 +71,7 @@ def run(project: Project, board: str) -> Path:
 def write_folder(project: Project, plan: Plan, to: Path) -> None:
     """Everything, into the empty directory ``to``."""
     rows = [row for part in parts(plan) for row in _package(project, plan, part, to)]
-    rows += [row for one in carried(plan) for row in _carried(project, one, to)]
+    rows += [row for one in carried(plan) for row in _carried(project, plan, one, to)]
     write_scripts(project.settings.project, to / SCRIPTS)
     rows.append(Row("cygnet", VERSION, "Apache-2.0", "build scripts", SCRIPTS, hash_file(to / SCRIPTS)))
     _write_csv(to / "manifest.csv", COLUMNS, ([r.package, r.version, r.licence, r.how, r.file, r.sha256] for r in rows))
@@ -100,19 +103,20 @@ def _on_the_box(project: Project, plan: Plan, part: Part) -> bool:
 def _sources(plan: Plan, part: Part) -> list[Path]:
     """The package's source files, fetched where they are not in the cache."""
     source = part.recipe.package.source
-    if source is None:
-        return []
+    return _fetched(plan, plan.archive, source.name, source.skip) if source else []
+
+
+def _fetched(plan: Plan, archive: Archive, name: str, skip: tuple[str, ...] = ()) -> list[Path]:
     try:
-        return plan.archive.fetch(source.name, source.skip)
+        return archive.fetch(name, skip)
     except Replaced:
-        board = plan.board.name
         raise CygnetError(
-            f"{part.name}: the source that the image was made from is gone from the mirror and from the cache. "
-            f"Build with what replaced it, then call this again: ./inv build --board={board}"
+            f"{name}: what the image was made from is gone from the mirror and from the cache. "
+            f"Build with what replaced it, then call this again: ./inv build --board={plan.board.name}"
         ) from None
 
 
-def _carried(project: Project, one: Carried, to: Path) -> Iterator[Row]:
+def _carried(project: Project, plan: Plan, one: Carried, to: Path) -> Iterator[Row]:
     folder = to / one.name
     licences = folder / "licences"
     licences.mkdir(parents=True)
@@ -120,6 +124,9 @@ def _carried(project: Project, one: Carried, to: Path) -> Iterator[Row]:
         sources = fetch_source(project, one)
         _copy(sources, folder / "sources")
         _debian_copyright(sources, licences)
+    elif one.tool:
+        deb = DebFile(str(_fetched(plan, plan.tool_archive, one.tool)[0]))
+        _keep_copyright(deb.data.tgz(), f"usr/share/doc/{one.tool}/copyright", licences)
     else:
         for name in ZIG_LICENCES:
             (licences / name.replace("/", "_")).write_bytes(_zig_file(name).read_bytes())
@@ -143,7 +150,7 @@ def fetch_source(project: Project, one: Carried) -> list[Path]:
 
 
 def _find_source(project: Project, one: Carried) -> Locked:
-    suites = tuple(dict.fromkeys((*one.suites, "trixie-security", "trixie")))
+    suites = tuple(dict.fromkeys((one.suite, *TOOL_SUITES)))
     found = project.index.sources(one.source, suites)
     for locked in found:
         if locked.version == one.purl.version:
@@ -173,19 +180,21 @@ def _debian_copyright(sources: Iterable[Path], to: Path) -> None:
     """Debian's own account of the licences, out of its tarball (or of a native package's only one)."""
     to.mkdir(parents=True, exist_ok=True)
     for file in sorted(sources, key=lambda file: ".debian.tar" not in file.name):
-        if ".orig" in file.name:
-            continue
-        with tarfile.open(file) as tar:
-            for member in tar:
-                content = tar.extractfile(member) if member.isfile() and _is_copyright(member.name) else None
-                if content:
-                    (to / "debian-copyright").write_bytes(content.read())
+        if ".orig" not in file.name:
+            with tarfile.open(file) as tar:
+                if _keep_copyright(tar, COPYRIGHT, to):
                     return
 
 
-def _is_copyright(name: str) -> bool:
-    name = name.removeprefix("./")
-    return name == COPYRIGHT or name.partition("/")[2] == COPYRIGHT
+def _keep_copyright(tar: tarfile.TarFile, path: str, to: Path) -> bool:
+    """Write the first member called ``path`` (or so below one folder) into ``to``; whether there was one."""
+    for member in tar:
+        name = member.name.removeprefix("./")
+        if member.isfile() and path in (name, name.partition("/")[2]):
+            content = tar.extractfile(member)
+            (to / "debian-copyright").write_bytes(content.read() if content else b"")
+            return True
+    return False
 
 
 def _tools(plan: Plan) -> Iterator[list[str]]:

@@ -34,5 +34,5 @@ Where they have gone from there, put those of this folder into the cache by hand
 The result is the same image, byte by byte, if the tools are those of tools.csv.
 
 To use changed software: change the sources through a patch in packages/<package>/patches, build, and write
-the new image to the box. Nothing on the box stops it from starting.
+the new image to the box.
 """

@@ -58,7 +58,8 @@ class Part:
 class Carried:
     """Something that the image has from a tool: a boot loader, or what a compiler links into every program.
 
-    ``source`` names the Debian source to give along where the licence asks for it.
+    ``source`` names the Debian source to give along where the licence asks for it; else ``tool`` is the
+    Debian package that holds the licence's text.
     """
 
     name: str
@@ -67,7 +68,8 @@ class Carried:
     summary: str
     purl: PackageURL
     source: str = ""
-    suites: tuple[str, ...] = ()
+    suite: str = ""
+    tool: str = ""
 
 
 def parts(plan: Plan) -> list[Part]:
@@ -98,7 +100,7 @@ def carried(plan: Plan) -> list[Carried]:
         rust = plan.tool_archive.locked("rust-src")
         found.append(Carried(
             "rust-std", rust.version, "MIT OR Apache-2.0", "Rust's standard library, linked into Rust code",
-            debian_purl("rustc", rust), "rustc", (rust.suite,),
+            debian_purl("rustc", rust), tool="rust-src",
         ))  # fmt: skip
     return sorted(found, key=lambda one: one.name)
 
@@ -112,7 +114,7 @@ def _zig_run_time() -> Carried:
 def _grub(plan: Plan) -> Carried:
     grub = plan.tool_archive.locked("grub-pc-bin")
     purl = debian_purl("grub2", grub)
-    return Carried("grub2", purl.version or "", "GPL-3.0-or-later", "boot loader", purl, "grub2", (grub.suite,))
+    return Carried("grub2", purl.version or "", "GPL-3.0-or-later", "boot loader", purl, "grub2", grub.suite)
 
 
 def debian_purl(source: str, locked: Locked) -> PackageURL:

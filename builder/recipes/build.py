@@ -82,6 +82,11 @@ class Build:
         words = [str(word) for word in argv]
         self.runner.run(words, cwd=cwd or self.source, env={**self.environment, **(env or {})})
 
+    def output(self, *argv: str | Path, env: Mapping[str, str] | None = None) -> str:
+        """What a program prints, run in ``work``."""
+        words = [str(word) for word in argv]
+        return self.runner.output(words, cwd=self.work, env={**self.environment, **(env or {})})
+
     def make(self, *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Run make with this build's number of jobs."""
         self.run("make", f"-j{self.jobs}", *argv, cwd=cwd, env=env)

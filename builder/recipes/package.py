@@ -24,6 +24,16 @@ class DebianSource:
 
 
 @dataclass(frozen=True)
+class PypiSource:
+    """A source distribution of the Python Package Index, for what no suite's pool holds whole."""
+
+    name: str
+    release: str
+    suites: tuple[str, ...] = ("pypi",)
+    skip: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Package:
     """One package: where it comes from, what it needs, how it may be given on.
 
@@ -34,7 +44,7 @@ class Package:
     ``shared_source`` keeps one unpacked, read-only source tree for all boards.
     """
 
-    source: DebianSource | None
+    source: DebianSource | PypiSource | None
     licence: str
     summary: str
     licence_files: tuple[str, ...] = ()

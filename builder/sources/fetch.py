@@ -5,13 +5,16 @@ A file is kept under its SHA-256, so a name that is there is a file that is righ
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
+import tempfile
 import threading
 from collections import defaultdict
 from pathlib import Path
 
 from builder.errors import Interrupted, SourceError
+from builder.sources import pypi
 from builder.sources.lock import File
 from builder.sources.mirror import mirrors
 
@@ -52,6 +55,9 @@ class Downloads:
         place = self.path(file)
         part = place.with_name(f"{place.name}.part")
         place.parent.mkdir(parents=True, exist_ok=True)
+        if file.repository == pypi.REPOSITORY:
+            self._download_from_pypi(file)
+            return
         address = f"{mirrors()[file.repository]}/{file.path}"
         command = [
             HELPER, "-o", f"Acquire::Retries={RETRIES}", "-o", "APT::Sandbox::User=",
@@ -64,6 +70,13 @@ class Downloads:
             _forget_bad(part)
             raise _failure(address, done.stderr)
         part.replace(place)
+
+    def _download_from_pypi(self, file: File) -> None:
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            found = pypi.download(file.path, Path(folder))
+            if hashlib.sha256(found.read_bytes()).hexdigest() != file.sha256:
+                raise SourceError(f"{file.path}: the index's file is not the one that was locked (wrong SHA-256).")
+            found.replace(self.path(file))
 
 
 def _forget_bad(part: Path) -> None:

@@ -18,7 +18,10 @@ package = Package(
 )
 
 # Names of source files; conntrack brings state, NAT brings SNAT, DNAT, REDIRECT and MASQUERADE, CT brings NOTRACK.
-MATCHES = ["addrtype", "ah", "comment", "connmark", "conntrack", "esp", "hashlimit", "icmp", "icmp6", "iprange", "length", "limit", "mac", "mark", "multiport", "policy", "recent", "rpfilter", "tcp", "tcpmss", "udp"]
+MATCHES = """
+    addrtype ah comment connmark conntrack esp hashlimit icmp icmp6 iprange length limit
+    mac mark multiport policy recent rpfilter tcp tcpmss udp
+""".split()
 TARGETS = ["CONNMARK", "CT", "LOG", "MARK", "NAT", "NETMAP", "NFLOG", "REJECT", "TCPMSS", "standard"]
 COMMANDS = [f"ip{version}tables{verb}" for version in ("", "6") for verb in ("", "-save", "-restore")]
 

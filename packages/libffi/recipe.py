@@ -1,10 +1,13 @@
-"""libffi: what cffi's back end calls C functions with, as an archive; no file of it is on the box."""
+"""libffi: what cffi's back end calls C functions with, as an archive; no file of it is on the box.
+
+bookworm's version: trixie's tarball comes without a configure script.
+"""
 
 from builder.recipes.build import Build
 from builder.recipes.package import DebianSource, Package
 
 package = Package(
-    source=DebianSource("libffi"),
+    source=DebianSource("libffi", suites=("bookworm-security", "bookworm")),
     licence="MIT",
     summary="foreign function calls for cffi (linked in)",
     licence_files=("LICENSE",),

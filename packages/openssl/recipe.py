@@ -20,8 +20,8 @@ package = Package(
 PROTOCOLS = "ssl3 ssl3-method tls1 tls1_1 dtls srp psk srtp sctp nextprotoneg quic http ts cmp cms ct ocsp"
 CIPHERS = "idea seed camellia aria bf cast rc2 md4 mdc2 rmd160 whirlpool sm2 sm3 sm4 siphash gost ml-dsa slh-dsa ec2m"
 PARTS = (
-    "tests docs apps legacy engine static-engine dso module comp zlib ssl-trace capieng padlockeng afalgeng devcryptoeng "
-    "argon2 uplink ui-console autoload-config filenames shared"
+    "tests docs apps legacy engine static-engine dso module comp zlib ssl-trace capieng padlockeng afalgeng "
+    "devcryptoeng argon2 uplink ui-console autoload-config filenames shared"
 )
 
 

@@ -28,9 +28,9 @@ WITHOUT_MODULES = """
     _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _multibytecodec
 """.split()
 WITHOUT_LIBRARY = """
-    test idlelib tkinter turtledemo turtle.py ensurepip pydoc_data pydoc.py sqlite3 curses dbm venv wsgiref xmlrpc _pyrepl
-    __phello__ __hello__.py unittest doctest.py pdb.py profile.py cProfile.py pstats.py mailbox.py smtplib.py poplib.py
-    imaplib.py ftplib.py webbrowser.py this.py antigravity.py ctypes site-packages
+    test idlelib tkinter turtledemo turtle.py ensurepip pydoc_data pydoc.py sqlite3 curses dbm venv wsgiref xmlrpc
+    _pyrepl __phello__ __hello__.py unittest doctest.py pdb.py profile.py cProfile.py pstats.py mailbox.py smtplib.py
+    poplib.py imaplib.py ftplib.py webbrowser.py this.py antigravity.py ctypes site-packages
 """.split()
 LIBRARY = "usr/lib/python3.13"
 

@@ -97,7 +97,7 @@ class Box:
         assert self.text(f"wc -c <{to}").strip() == str(file.stat().st_size), f"{to} did not arrive whole"
 
     def python(self, program: Path, timeout: float) -> str:
-        """Send a Python program and run it; what it prints."""
+        """Send a Python program and run it; the last line that it prints (warnings come before)."""
         to = f"/tmp/{program.name}"
         self.send(program, to)
-        return self.text(f"python3 {shlex.quote(to)}", timeout)
+        return self.text(f"python3 {shlex.quote(to)}", timeout).splitlines()[-1]

@@ -93,9 +93,7 @@ def answers(boxes: dict[str, Box]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("algorithm", ANSWERS)
-def test_known_answer(
-    answers: dict[str, Any], algorithm: str, record_property: Callable[[str, object], None]
-) -> None:
+def test_known_answer(answers: dict[str, Any], algorithm: str, record_property: Callable[[str, object], None]) -> None:
     """`cryptography` on the box computes the known answer"""
     found = answers[algorithm]
     assert "error" not in found, found["error"]
