@@ -1,6 +1,6 @@
 """The tasks of ./inv: thin, each one call into builder/.
 
-Run `./inv --list` for all of them and `./inv --help=TASK` for one.
+`./inv --list` shows all of them, `./inv --help TASK` one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from builder import commands
 from builder.errors import CygnetError, Interrupted
 
 DEFAULT_BOARD = "pc486"
+BOARD = {"board": "which board: see ./inv boards"}
+JOBS = {"jobs": "how many cores to keep busy (default: all)"}
+FROZEN = {"frozen": "refuse when a locked source version has gone from the mirror, instead of taking the next"}
 P = ParamSpec("P")
 
 
@@ -34,24 +38,132 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
     return wrapper
 
 
-@task(help={"board": "which board: see ./inv boards", "package": "only this package and what it needs",
-            "frozen": "refuse when a locked source version has gone, instead of taking the next",
-            "jobs": "how many cores to keep busy (default: all)"})  # fmt: skip
+@task
+@told
+def boards(_: Context) -> None:
+    """Show the boards: CPU, console, size budget, and which have an image."""
+    commands.boards()
+
+
+@task
+@told
+def packages(_: Context) -> None:
+    """Show the packages: version, licence, size on each board."""
+    commands.packages()
+
+
+@task(help={**BOARD, "package": "only this package and what it needs", **FROZEN, **JOBS})
 @told
 def build(_: Context, board: str = DEFAULT_BOARD, package: str = "", frozen: bool = False, jobs: int = 0) -> None:
-    """Build a board's disk image, or one package for it.
+    """Build a board's disk image into images/BOARD/, or one package for it.
 
     What was built before is taken from the cache; an interrupted build goes on where it stopped.
+    CYGNET_CACHE names another cache directory, CYGNET_MIRROR another Debian mirror.
     """
-    from builder import commands
-
     commands.build(board, package, frozen, jobs)
+
+
+@task(help=BOARD)
+@told
+def boot(_: Context, board: str = DEFAULT_BOARD) -> None:
+    """Boot a board's image in QEMU, its serial console here; Ctrl-A X leaves.
+
+    The box keeps what it writes in images/BOARD/boot.img until the next build.
+    """
+    commands.boot(board)
+
+
+@task(help={**BOARD, **FROZEN, **JOBS})
+@told
+def smoke(_: Context, board: str = DEFAULT_BOARD, frozen: bool = False, jobs: int = 0) -> None:
+    """Build a board, boot two boxes of it in QEMU and run the acceptance tests on them.
+
+    Ends with what was proved, one line a test, and where the image is. JUnit XML and the consoles'
+    logs are in images/BOARD/acceptance/.
+    """
+    status = commands.smoke(board, frozen, jobs)
+    if status:
+        raise Exit(code=status)
+
+
+@task(help={"only": "run only tests whose name holds this word (as pytest -k)", **JOBS})
+@told
+def test(_: Context, only: str = "", jobs: int = 0) -> None:
+    """Run every test of the project: linters, builder, overlay, image, acceptance in QEMU.
+
+    Builds what is missing first. The last line is the test runner's summary.
+    """
+    status = commands.test(only, jobs)
+    if status:
+        raise Exit(code=status)
+
+
+@task
+@told
+def lint(_: Context) -> None:
+    """Check style (ruff) and types (mypy, strict)."""
+    status = commands.lint()
+    if status:
+        raise Exit(code=status)
+
+
+@task(help=BOARD)
+@told
+def size(_: Context, board: str = DEFAULT_BOARD) -> None:
+    """Show where an image's bytes went: a table here, a picture in images/BOARD/size.html."""
+    commands.size(board)
+
+
+@task(help=BOARD)
+@told
+def sbom(_: Context, board: str = DEFAULT_BOARD) -> None:
+    """Write an image's bill of materials: images/BOARD/sbom.json (CycloneDX)."""
+    commands.sbom(board)
+
+
+@task(name="legal-info", help=BOARD)
+@told
+def legal_info(_: Context, board: str = DEFAULT_BOARD) -> None:
+    """Collect what whoever ships a box gives along: licence texts and corresponding sources.
+
+    Into images/BOARD/legal-info/, with a manifest and a README.
+    """
+    commands.legal_info(board)
+
+
+@task(help=BOARD)
+@told
+def graph(_: Context, board: str = DEFAULT_BOARD) -> None:
+    """Draw what depends on what and where build time went: images/BOARD/graph.svg."""
+    commands.graph(board)
+
+
+@task(help={**BOARD, "package": "the package to ask about"})
+@told
+def why(_: Context, package: str, board: str = DEFAULT_BOARD) -> None:
+    """Say why a package would be built again: what changed since it was last made."""
+    commands.why(board, package)
 
 
 @task(help={"package": "only this package's source"})
 @told
 def lock(_: Context, package: str = "") -> None:
-    """Lock the newest version of every source and tool that can be had whole today."""
-    from builder import commands
+    """Lock the newest version of every source and tool that can be had whole today.
 
+    Writes packages/sources.lock and builder/tools/tools.lock; look at the difference before committing it.
+    """
     commands.lock(package)
+
+
+@task
+@told
+def requirements(_: Context) -> None:
+    """Write requirements.txt, with hashes, from requirements.in."""
+    commands.requirements()
+
+
+@task(help={"everything": "the cache too: downloads, store, tools tree"})
+@told
+def clean(_: Context, everything: bool = False) -> None:
+    """Remove images/ and what the cache holds for no longer used inputs; with --everything, all of the cache."""
+    commands.clean(everything)

@@ -1,20 +1,82 @@
-"""What each task does, in terms of the rest of the builder."""
+"""What each task does, in terms of the rest of the builder.
+
+Modules that only some tasks need are imported where they are used: a build with nothing to do
+must be quick.
+"""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from builder.image.disk import make_box
+from builder.image.publish import publish
 from builder.locking import lock_all
-from builder.plan import Project
+from builder.papers.tasks import boards, graph, legal_info, packages, sbom, size, why
+from builder.plan import Plan, Project
 from builder.progress import progress
-from builder.settings import settings
+from builder.run import Runner
+from builder.settings import PROJECT, settings
+from builder.steps.step import walk
+
+__all__ = [
+    "boards", "boot", "build", "clean", "graph", "legal_info", "lint", "lock", "packages", "requirements", "sbom",
+    "size", "smoke", "test", "why",
+]  # fmt: skip
 
 
 def build(board: str, package: str, frozen: bool, jobs: int) -> None:
     """See tasks.build."""
     with progress() as shown:
         project = Project(settings(), shown, frozen, jobs)
-        _, results = project.build(board, package)
-        for name, place in results.items():
-            shown.say(f"{name}: {place}")
+        plan, results = project.build(board, package)
+        if package:
+            shown.say(f"{package}: {results[plan.packages[package].name]}")
+        else:
+            shown.say(f"image: {publish(project, plan, results)}")
+
+
+def boot(board: str) -> None:
+    """See tasks.boot."""
+    from builder import qemu
+
+    with progress() as shown:
+        project = Project(settings(), shown)
+        plan, results = project.build(board)
+        image = publish(project, plan, results)
+        disk = image.with_name("boot.img")
+        if not disk.exists() or disk.stat().st_mtime < image.stat().st_mtime:
+            _make_box(project, plan, image, disk)
+    qemu.interactive(plan.board, disk)
+
+
+def _make_box(project: Project, plan: Plan, stock: Path, to: Path) -> None:
+    tools = project.engine().build((plan.tools,))[plan.tools.name]
+    work = to.with_suffix(".work")
+    shutil.rmtree(work, ignore_errors=True)
+    make_box(plan.board, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log"))
+
+
+def smoke(board: str, frozen: bool, jobs: int) -> int:
+    """See tasks.smoke."""
+    from builder import smoke as smoking
+
+    return smoking.smoke(board, frozen, jobs)
+
+
+def test(only: str, jobs: int) -> int:
+    """See tasks.test."""
+    from builder import smoke as smoking
+
+    return smoking.test(only, jobs)
+
+
+def lint() -> int:
+    """See tasks.lint."""
+    checks = (["ruff", "check"], ["ruff", "format", "--check", "--quiet"], ["mypy"])
+    return max(subprocess.run([sys.executable, "-m", *check], cwd=PROJECT).returncode for check in checks)
 
 
 def lock(package: str) -> None:
@@ -22,3 +84,27 @@ def lock(package: str) -> None:
     with progress() as shown:
         for change in lock_all(Project(settings(), shown), package):
             shown.say(change)
+
+
+def requirements() -> None:
+    """See tasks.requirements."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version=3.11", "--upgrade"]
+    command += ["--generate-hashes", "--no-header", "--quiet", "requirements.in", "--output-file=requirements.txt"]
+    subprocess.run(command, cwd=PROJECT, check=True)
+
+
+def clean(everything: bool) -> None:
+    """See tasks.clean."""
+    with progress() as shown:
+        here = settings()
+        shutil.rmtree(here.images, ignore_errors=True)
+        if everything:
+            shutil.rmtree(here.cache, ignore_errors=True)
+            shown.say(f"removed {here.images} and {here.cache}")
+            return
+        project = Project(here, shown)
+        plans = [project.plan(board) for board in project.board_names()]
+        used = [step for plan in plans for step in walk([plan.image, *plan.packages.values()])]
+        freed = project.engine().store.keep_only(used)
+        shutil.rmtree(here.work, ignore_errors=True)
+        shown.say(f"removed {here.images} and {freed / 1e6:.0f} MB of unused results")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.boards import Board, load_board
+from builder.boards import Board, board_names, load_board
 from builder.image.disk import image_step
 from builder.image.rootfs import rootfs_step
 from builder.names import unknown
@@ -71,6 +71,10 @@ class Project:
         rootfs = rootfs_step(self.settings, board, chosen, self.tool_sources, tools)
         image = image_step(board, rootfs, self.tool_sources, tools)
         return Plan(board, self.recipes, packages, rootfs, image, tools, self.sources, self.tool_sources)
+
+    def board_names(self) -> list[str]:
+        """All boards."""
+        return board_names(self.settings.boards)
 
     def engine(self) -> Engine:
         """What runs steps."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from debian.debfile import DebFile
 
 from builder.errors import CygnetError, SourceError
-from builder.papers.legal_texts import README
+from builder.papers.legal_texts import MISSING, README
 from builder.papers.licences import licence
 from builder.papers.parts import Carried, Part, carried, images, parts, result
 from builder.papers.scripts import write_scripts
@@ -37,7 +37,9 @@ SCRIPTS = "cygnet-build-scripts.tar.xz"
 COPYRIGHT = "debian/copyright"
 COLUMNS = ("package", "version", "licence", "in the image", "file", "sha256")
 # Where the pip package keeps the licences of what zig links into programs.
-ZIG_LICENCES = ("LICENSE", "lib/libc/musl/COPYRIGHT")
+ZIG_LICENCES = ("LICENSE", "lib/libc/musl/COPYRIGHT", "lib/libunwind/LICENSE.TXT")
+# Groups of tools whose packages are source code: what a recipe compiles along.
+SOURCE_GROUPS = ("crates",)
 
 
 @dataclass(frozen=True)
@@ -61,22 +63,36 @@ def run(project: Project, board: str) -> Path:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     try:
-        write_folder(project, plan, new)
+        missing = write_folder(project, plan, new)
     except OSError as error:
         raise CygnetError(f"{board}: legal-info: {error.strerror}: {error.filename or new}") from None
     shutil.rmtree(place, ignore_errors=True)
-    return new.rename(place)
+    new.rename(place)
+    if missing:
+        raise CygnetError(
+            f"{board}: legal-info is NOT COMPLETE, no box may be given on with it: {'; '.join(missing)} "
+            f"What could be had is in {place}; another mirror may have the rest: CYGNET_MIRROR=..."
+        )
+    return place
 
 
-def write_folder(project: Project, plan: Plan, to: Path) -> None:
-    """Everything, into the empty directory ``to``."""
+def write_folder(project: Project, plan: Plan, to: Path) -> list[str]:
+    """Everything that can be had, into the empty directory ``to``; what cannot, one sentence each."""
+    missing: list[str] = []
     rows = [row for part in parts(plan) for row in _package(project, plan, part, to)]
-    rows += [row for one in carried(plan) for row in _carried(project, plan, one, to)]
+    for one in carried(plan):
+        try:
+            rows += _carried(project, plan, one, to)
+        except SourceError as error:
+            missing.append(f"{one.name} {one.version}: {error}")
     write_scripts(project.settings.project, to / SCRIPTS)
     rows.append(Row("cygnet", VERSION, "Apache-2.0", "build scripts", SCRIPTS, hash_file(to / SCRIPTS)))
     _write_csv(to / "manifest.csv", COLUMNS, ([r.package, r.version, r.licence, r.how, r.file, r.sha256] for r in rows))
     _write_csv(to / "tools.csv", ("tool", "version", "file", "sha256"), _tools(plan))
     (to / "README.txt").write_text(README.format(board=plan.board.name, version=VERSION, scripts=SCRIPTS))
+    if missing:
+        (to / "MISSING.txt").write_text("\n".join([MISSING, *missing, ""]))
+    return missing
 
 
 def _package(project: Project, plan: Plan, part: Part, to: Path) -> Iterator[Row]:
@@ -88,6 +104,10 @@ def _package(project: Project, plan: Plan, part: Part, to: Path) -> Iterator[Row
     _copy(sources, folder / "sources")
     _copy(part.recipe.patches, folder / "patches")
     _debian_copyright(sources, folder / "licences")
+    for name in _compiled_along(part):
+        deb = _fetched(plan, plan.tool_archive, name)[0]
+        _copy([deb], folder / "sources")
+        _deb_copyright(deb, name, folder / "licences" / name)
     if part.locked and not any((folder / "licences").iterdir()):
         raise CygnetError(f"{part.recipe.folder}/recipe.py: licence_files names no licence text, and Debian has none")
     how = "linked in" if part.linked_only or not _on_the_box(project, plan, part) else "yes"
@@ -125,8 +145,7 @@ def _carried(project: Project, plan: Plan, one: Carried, to: Path) -> Iterator[R
         _copy(sources, folder / "sources")
         _debian_copyright(sources, licences)
     elif one.tool:
-        deb = DebFile(str(_fetched(plan, plan.tool_archive, one.tool)[0]))
-        _keep_copyright(deb.data.tgz(), f"usr/share/doc/{one.tool}/copyright", licences)
+        _deb_copyright(_fetched(plan, plan.tool_archive, one.tool)[0], one.tool, licences)
     else:
         for name in ZIG_LICENCES:
             (licences / name.replace("/", "_")).write_bytes(_zig_file(name).read_bytes())
@@ -184,6 +203,18 @@ def _debian_copyright(sources: Iterable[Path], to: Path) -> None:
             with tarfile.open(file) as tar:
                 if _keep_copyright(tar, COPYRIGHT, to):
                     return
+
+
+def _compiled_along(part: Part) -> list[str]:
+    """Tools that are the source of something the package links in."""
+    groups = [group for group in part.recipe.package.tools if group in SOURCE_GROUPS]
+    return sorted({name for group in groups for name in read_groups()[group]})
+
+
+def _deb_copyright(deb: Path, name: str, to: Path) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    if not _keep_copyright(DebFile(str(deb)).data.tgz(), f"usr/share/doc/{name}/copyright", to):
+        raise CygnetError(f"{deb.name} holds no account of its licences; it cannot be given on")
 
 
 def _keep_copyright(tar: tarfile.TarFile, path: str, to: Path) -> bool:

@@ -36,3 +36,5 @@ The result is the same image, byte by byte, if the tools are those of tools.csv.
 To use changed software: change the sources through a patch in packages/<package>/patches, build, and write
 the new image to the box.
 """
+
+MISSING = "The sources of these parts of the image could not be had; without them this folder is not complete:"

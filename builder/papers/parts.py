@@ -16,12 +16,15 @@ from packageurl import PackageURL
 from builder.errors import CygnetError
 from builder.plan import Plan, Project
 from builder.recipes.load import Recipe, closure
+from builder.recipes.package import PypiSource
 from builder.settings import VERSION
 from builder.sources.lock import File, Locked
+from builder.sources.pypi import REPOSITORY
 from builder.steps.step import Step
 from builder.steps.store import Store
 
 ARCHIVES = {"debian": "https://deb.debian.org/debian", "debian-security": "https://deb.debian.org/debian-security"}
+PYPI = "https://files.pythonhosted.org/packages/source"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Part:
         source = self.recipe.package.source
         if source is None or self.locked is None:
             return PackageURL("generic", "cygnet", self.name, VERSION)
+        if isinstance(source, PypiSource):
+            return PackageURL("pypi", None, source.name, self.locked.version)
         return debian_purl(source.name, self.locked)
 
 
@@ -108,7 +113,8 @@ def carried(plan: Plan) -> list[Carried]:
 def _zig_run_time() -> Carried:
     version = importlib.metadata.version("ziglang")
     what = "start files and compiler run time, linked into every program"
-    return Carried("zig-run-time", version, "MIT", what, PackageURL("pypi", None, "ziglang", version))
+    licence = "MIT AND Apache-2.0 WITH LLVM-exception"  # LLVM's unwinder goes into Rust code
+    return Carried("zig-run-time", version, licence, what, PackageURL("pypi", None, "ziglang", version))
 
 
 def _grub(plan: Plan) -> Carried:
@@ -125,6 +131,9 @@ def debian_purl(source: str, locked: Locked) -> PackageURL:
 
 def address(file: File) -> str:
     """Where a source file is served, whatever mirror this machine uses."""
+    if file.repository == REPOSITORY:
+        name = file.path.split("/")[0]
+        return f"{PYPI}/{name[0]}/{name}/{file.name}"
     return f"{ARCHIVES[file.repository]}/{file.path}"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import re
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -45,10 +46,11 @@ from builder.settings import EPOCH, VERSION
 from builder.sources.lock import File, read_lock
 from builder.steps.step import hash_bytes
 from builder.steps.store import hash_file
+from builder.tools.tree import packages_of, read_groups
 
 SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sbom.cygnet.invalid")
-# Debian packages of the tools tree that turn source into the image's machine code, by the group that asks for them.
-COMPILERS = {"gcc": ("gcc-14-x86-64-linux-gnu",), "rust": ("rustc",), "base": ("binutils",)}
+# Tools that turn source into the image's machine code, beside zig.
+COMPILERS = re.compile(r"gcc-\d+-x86-64-linux-gnu|binutils-x86-64-linux-gnu|rustc")
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -211,8 +213,8 @@ def _carried(one: Carried) -> Component:
 def _compilers(plan: Plan) -> list[Component]:
     zig = importlib.metadata.version("ziglang")
     found = [_compiler("zig", zig, PackageURL("pypi", None, "ziglang", zig), "")]
-    groups = {"base", *(group for part in parts(plan) for group in part.recipe.package.tools)}
-    for name in sorted(name for group in groups for name in COMPILERS.get(group, ())):
+    groups = tuple(group for part in parts(plan) for group in part.recipe.package.tools)
+    for name in filter(COMPILERS.fullmatch, packages_of(read_groups(), groups)):
         locked = plan.tool_archive.locked(name)
         purl = PackageURL("deb", "debian", name, locked.version, {"arch": "amd64", "distro": locked.suite})
         found.append(_compiler(name, locked.version, purl, locked.files[0].sha256))

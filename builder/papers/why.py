@@ -70,9 +70,7 @@ def _differences(step: Step, then: Record, plan: Plan, settings: Settings, seen:
         yield from _needed(name.removeprefix("step "), before, step, plan, settings, seen)
 
 
-def _needed(
-    name: str, before: str | None, step: Step, plan: Plan, settings: Settings, seen: set[str]
-) -> Iterator[str]:
+def _needed(name: str, before: str | None, step: Step, plan: Plan, settings: Settings, seen: set[str]) -> Iterator[str]:
     """Why a step that ``step`` needs has another key than the one ``before``."""
     need = next((need for need in step.needs if need.name == name), None)
     if need is None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from builder.errors import CygnetError, Interrupted
@@ -88,10 +88,7 @@ class Engine:
         sorter = TopologicalSorter(
             {name: [s.name for s in step.before if s.name in by_name] for name, step in by_name.items()}
         )
-        try:
-            sorter.prepare()
-        except CycleError as error:
-            raise CygnetError(f"packages depend on each other in a circle: {' -> '.join(error.args[1])}") from None
+        sorter.prepare()
         ready: list[Step] = []
         running: dict[Future[None], Step] = {}
         with ThreadPoolExecutor(self._jobs) as pool:

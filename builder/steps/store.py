@@ -12,6 +12,7 @@ import hashlib
 import shutil
 import subprocess
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -104,6 +105,22 @@ class Store:
             return
         (self._folder / f"{step.key}.json").unlink(missing_ok=True)
         self.place(step).unlink(missing_ok=True)
+
+    def keep_only(self, steps: Iterable[Step]) -> int:
+        """Remove the results of all other steps; how many bytes that freed."""
+        kept = list(steps)
+        results = {f"{step.key}.{kind}" for step in kept for kind in ("tar", "json")}
+        trees = {self.place(step) for step in kept}
+        freed = 0
+        for file in self._folder.glob("*.*"):
+            if file.name not in results:
+                freed += file.stat().st_size
+                file.unlink()
+        for tree in self._trees.glob("*"):
+            if tree not in trees:
+                freed += sum(file.lstat().st_size for file in tree.rglob("*"))
+                shutil.rmtree(tree)
+        return freed
 
     def _read(self, file: Path) -> Record | None:
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from papers_project import BOARD, Toy, built, tarball, toy
 
-from builder.errors import CygnetError, RecipeError, SourceError
+from builder.errors import CygnetError, RecipeError
 from builder.papers import legal
 from builder.papers.licences import checked
 from builder.papers.scripts import script_files, write_scripts
@@ -18,6 +18,7 @@ from builder.sources.lock import File, Locked
 from builder.steps.step import hash_bytes
 
 __all__ = ["built", "toy"]  # fixtures
+CONTROL = "Maintainer: nobody <nobody@example.org>\nDescription: made up\n"
 
 
 class Index:
@@ -27,7 +28,7 @@ class Index:
         content = tarball("debian/copyright", b"GRUB is GPL-3+.\n")
         name = "grub2_2.12.debian.tar.xz"
         place = toy.project.settings.downloads / hash_bytes(content) / name
-        place.parent.mkdir(parents=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         self.locked = Locked(version, "trixie", (File(f"pool/{name}", hash_bytes(content), len(content)),))
 
@@ -80,6 +81,32 @@ def test_the_boot_loader_and_the_compilers_run_time_are_not_forgotten(ready: Toy
     assert "Permission is hereby granted" in (folder / "zig-run-time/licences/LICENSE").read_text()
 
 
+def test_crates_that_are_compiled_along_are_here_as_debian_packages(
+    ready: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deb(name: str) -> Path:
+        tree, file = tmp_path / name, tmp_path / f"{name}_1_amd64.deb"
+        for folder in ("DEBIAN", f"usr/share/doc/{name}"):
+            (tree / folder).mkdir(parents=True)
+        (tree / "DEBIAN/control").write_text(f"Package: {name}\nVersion: 1\nArchitecture: all\n{CONTROL}")
+        (tree / f"usr/share/doc/{name}/copyright").write_text(f"{name} is MIT.\n")
+        subprocess.run(["dpkg-deb", "--build", tree, file], check=True, capture_output=True)
+        return file
+
+    monkeypatch.setattr(legal, "read_groups", lambda: {"base": [], "crates": ["librust-pem-dev"]})
+    monkeypatch.setattr(ready.project.tool_sources, "fetch", lambda name, _=(): [deb(name)])
+    recipe = ready.recipe("alpha")
+    recipe.write_text(recipe.read_text().replace('summary="made up",', 'summary="made up",\n    tools=("crates",),'))
+    again = ready.again()
+    again.build()
+    again.project.__dict__.update(index=ready.project.index, tool_sources=ready.project.tool_sources)
+
+    folder = legal.run(again.project, BOARD)
+    assert (folder / "alpha/licences/librust-pem-dev/debian-copyright").read_text() == "librust-pem-dev is MIT.\n"
+    assert (folder / "alpha/sources/librust-pem-dev_1_amd64.deb").is_file()
+    assert not (folder / "beta/licences/librust-pem-dev").exists()
+
+
 def test_the_boot_loaders_source_is_looked_up_once(ready: Toy) -> None:
     legal.run(ready.project, BOARD)
     again = ready.again()
@@ -89,9 +116,30 @@ def test_the_boot_loaders_source_is_looked_up_once(ready: Toy) -> None:
 
 def test_a_source_of_another_version_will_not_do(built: Toy) -> None:
     built.project.__dict__["index"] = Index(built, "2.02-1")
-    with pytest.raises(SourceError, match=r"grub2: the mirror has no source .*2\.02-1"):
+    with pytest.raises(CygnetError, match=r"NOT COMPLETE.*grub2.*the mirror has no source .*2\.02-1"):
         legal.run(built.project, BOARD)
-    assert not (built.images / "legal-info").exists()
+    folder = built.images / "legal-info"
+    assert "grub2" in (folder / "MISSING.txt").read_text()
+    assert (folder / "alpha/sources/alpha_1.0.orig.tar.gz").is_file()
+
+
+def test_a_folder_that_was_not_complete_is_made_good(ready: Toy) -> None:
+    index = ready.project.index
+    ready.project.__dict__["index"] = Index(ready, "2.02-1")
+    with pytest.raises(CygnetError):
+        legal.run(ready.project, BOARD)
+    ready.project.__dict__["index"] = index
+    assert not (legal.run(ready.project, BOARD) / "MISSING.txt").exists()
+
+
+def test_an_earlier_folder_outlives_a_licence_that_is_none(ready: Toy) -> None:
+    folder = legal.run(ready.project, BOARD)
+    ready.recipe("beta").write_text(ready.recipe("beta").read_text().replace('"Zlib"', '"Foo"'))
+    again = ready.again()
+    again.build()
+    with pytest.raises(RecipeError):
+        legal.run(again.project, BOARD)
+    assert (folder / "manifest.csv").is_file()
 
 
 def test_a_change_in_the_folder_does_not_reach_the_cache(ready: Toy) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -10,6 +11,9 @@ from papers_project import BOARD, CRATES, Toy, built, toy
 
 from builder.errors import CygnetError
 from builder.papers import sbom
+from builder.papers.parts import parts
+from builder.recipes.package import PypiSource
+from builder.sources.lock import Locked
 from builder.steps.step import hash_bytes
 
 __all__ = ["built", "toy"]  # fixtures
@@ -79,6 +83,14 @@ def test_a_replaced_source_is_said(built: Toy, monkeypatch: pytest.MonkeyPatch) 
     said = {name: {p["name"]: p["value"] for p in found[name]["properties"]} for name in ("alpha", "beta")}
     assert (said["alpha"]["cygnet:replaced"], said["beta"]["cygnet:replaced"]) == ("false", "true")
     assert said["beta"]["cygnet:locked-version"] == "1:1.0-2"
+
+
+def test_a_source_of_the_python_index_has_its_own_purl(built: Toy) -> None:
+    alpha = parts(built.plan)[0]
+    package = dataclasses.replace(alpha.recipe.package, source=PypiSource("cffi", "1.17.1"))
+    recipe = dataclasses.replace(alpha.recipe, package=package)
+    locked = Locked("1.17.1", "pypi", ())
+    assert str(dataclasses.replace(alpha, recipe=recipe, locked=locked).purl) == "pkg:pypi/cffi@1.17.1"
 
 
 def test_an_unbuilt_image_names_the_command(toy: Toy) -> None:

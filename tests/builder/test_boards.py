@@ -1,0 +1,57 @@
+"""board.toml: what it may say, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from builder.boards import board_names, load_board
+from builder.errors import CygnetError, RecipeError
+from builder.settings import PROJECT
+
+PC486 = PROJECT / "board/pc486"
+
+
+@pytest.mark.parametrize("name", board_names(PROJECT / "board"))
+def test_every_board_can_be_read(name: str) -> None:
+    board = load_board(PROJECT / "board", name)
+    assert board.name == name
+    assert (board.folder / "kernel.config").is_file()
+
+
+def test_an_unknown_board_is_answered_with_the_nearest() -> None:
+    with pytest.raises(CygnetError, match="No board is called 'pc468'; did you mean pc486?"):
+        load_board(PROJECT / "board", "pc468")
+
+
+MISTAKES = [
+    ('device = "ttyS0"', "device = 3", "Expected `str`, got `int` - at `$.console.device`"),
+    ("speed = 115200", "speed = 115201", "Invalid enum value 115201 - at `$.console.speed`"),
+    ("slot-mib = 16", "slot-mib = 0", "Expected `int` >= 1 - at `$.disk.slot-mib`"),
+    ("slot-mib = 16", "slots-mib = 16", "Object contains unknown field `slots-mib` - at `$.disk`"),
+    ('loader = "grub-pc"', 'loader = "lilo"', "Invalid enum value 'lilo' - at `$.disk.loader`"),
+    ('device = "ttyS0"', "device = ", "this is not TOML: Invalid value"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "expected"), MISTAKES)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, right: str, wrong: str, expected: str) -> None:
+    shutil.copytree(PC486, tmp_path / "pc486")
+    file = tmp_path / "pc486/board.toml"
+    text = file.read_text()
+    assert text.count(right) == 1
+    file.write_text(text.replace(right, wrong))
+    line = text[: text.index(right)].count("\n") + 1
+    with pytest.raises(RecipeError) as error:
+        load_board(tmp_path, "pc486")
+    assert str(error.value).startswith(f"{file}:{line}: {expected}")
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    shutil.copytree(PC486, tmp_path / "pc486")
+    file = tmp_path / "pc486/board.toml"
+    file.write_text(file.read_text().replace("[console]", "[consoles]"))
+    with pytest.raises(RecipeError, match=r"(missing required field `console`|unknown field `consoles`)"):
+        load_board(tmp_path, "pc486")

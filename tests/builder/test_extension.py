@@ -1,0 +1,122 @@
+"""A package or a board is added by adding one folder; and the same inputs give the same bytes anywhere.
+
+These tests compile: they take the tools tree from the user's cache, and make it if it is not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from graph_project import Silent
+
+from builder.plan import Project
+from builder.settings import PROJECT, Settings, settings
+from builder.steps.store import extract
+
+HELLO = '''"""hello: one program of one file."""
+
+from builder.recipes.build import Build
+from builder.recipes.package import Package
+
+package = Package(source=None, licence="MIT", summary="says hello")
+
+
+def build(b: Build) -> None:
+    program = b.work / "hello"
+    b.run(b.cc, *b.cflags, *b.ldflags, b.recipe / "hello.c", "-o", program, cwd=b.work)
+    b.install(program, "usr/bin/hello")
+'''
+HELLO_C = '#include <assert.h>\n#include <stdio.h>\nint main(void) { assert(puts("hello") >= 0); return 0; }\n'
+KERNEL = '''"""linux: a stand-in that no test boots."""
+
+from builder.recipes.build import Build
+from builder.recipes.package import Package
+
+package = Package(source=None, licence="MIT", summary="not a kernel", per="board")
+
+
+def build(b: Build) -> None:
+    (b.work / "vmlinuz").write_bytes(bytes(range(256)) * 1000)
+    b.install(b.work / "vmlinuz", "boot/vmlinuz", 0o644)
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Settings:
+    """A copy of the project to add folders to, building into the user's cache."""
+    for folder in ("packages", "board", "overlay"):
+        shutil.copytree(PROJECT / folder, tmp_path / "project" / folder)
+    add_package(tmp_path / "project/packages", "hello", HELLO, {"hello.c": HELLO_C})
+    return replace(settings(), project=tmp_path / "project", images=tmp_path / "images")
+
+
+def add_package(packages: Path, name: str, recipe: str, files: dict[str, str] | None = None) -> None:
+    (packages / name).mkdir()
+    for file, text in {"recipe.py": recipe, **(files or {})}.items():
+        (packages / name / file).write_text(text)
+
+
+def test_a_new_folder_is_a_new_package(project: Settings) -> None:
+    plan, results = Project(project, Silent()).build("pc486", "hello")
+    extract(results["hello:i486"], project.images / "hello", "root")
+    program = project.images / "hello/usr/bin/hello"
+    kind = subprocess.run(["file", program], capture_output=True, text=True).stdout if shutil.which("file") else "32-bit"
+    assert "32-bit" in kind
+    assert b"/lib/ld-musl-i386.so.1" in program.read_bytes()
+    assert plan.packages["hello"] in plan.rootfs.needs
+
+
+def test_a_new_folder_is_a_new_board_that_shares_what_has_the_same_cpu(project: Settings) -> None:
+    shutil.copytree(project.boards / "pc486", project.boards / "wrap")
+    file = project.boards / "wrap/board.toml"
+    file.write_text(file.read_text().replace("speed = 115200", "speed = 38400"))
+    both = Project(project, Silent())
+    pc486, wrap = both.plan("pc486"), both.plan("wrap")
+    assert wrap.board.console.speed == 38400
+    assert wrap.packages["python"].key == pc486.packages["python"].key
+    assert wrap.packages["linux"].name == "linux:wrap"
+    assert wrap.image.key != pc486.image.key
+
+
+def test_a_comment_in_one_recipe_remakes_that_package_and_what_rests_on_it(project: Settings) -> None:
+    before = Project(project, Silent()).plan("pc486")
+    recipe = project.packages / "zlib/recipe.py"
+    recipe.write_text(recipe.read_text() + "# a comment\n")
+    after = Project(project, Silent()).plan("pc486")
+    changed = {name for name, step in after.packages.items() if step.key != before.packages[name].key}
+    assert changed == {"zlib", "python", "cffi", "cryptography"}
+    assert after.image.key != before.image.key
+
+
+def test_two_builds_in_different_places_give_the_same_bytes(project: Settings, tmp_path: Path) -> None:
+    for unneeded in project.packages.iterdir():
+        if unneeded.is_dir() and unneeded.name not in ("hello", "musl", "zlib"):
+            shutil.rmtree(unneeded)
+    add_package(project.packages, "linux", KERNEL)
+    shutil.rmtree(project.packages / "musl")
+    elsewhere = tmp_path / "a rather longer path/cache"
+    elsewhere.mkdir(parents=True)
+    project.downloads.mkdir(parents=True, exist_ok=True)
+    (elsewhere / "downloads").symlink_to(project.downloads)
+    (elsewhere / "zig").symlink_to(project.cache / "zig")
+    moved = shutil.copytree(project.project, tmp_path / "moved project")
+    places = [(project, "UTC"), (replace(project, cache=elsewhere, project=moved), "Pacific/Auckland")]
+    assert len({_image_hash(place, zone) for place, zone in places}) == 1
+
+
+def _image_hash(place: Settings, time_zone: str) -> str:
+    os.environ["TZ"] = time_zone
+    try:
+        plan, results = Project(place, Silent()).build("pc486")
+    finally:
+        del os.environ["TZ"]
+    extract(results[plan.image.name], place.cache / "work/compared")
+    image = (place.cache / "work/compared/disk.img").read_bytes()
+    shutil.rmtree(place.cache / "work/compared")
+    return hashlib.sha256(image).hexdigest()

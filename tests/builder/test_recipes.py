@@ -1,0 +1,63 @@
+"""Recipes: what they must define, and what is said about mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder.errors import CygnetError, RecipeError
+from builder.recipes.load import closure, load_recipe, load_recipes
+from builder.settings import PROJECT
+
+HEAD = "from builder.recipes.package import DebianSource, Package\n"
+GOOD = HEAD + (
+    'package = Package(source=DebianSource("x"), licence="MIT", summary="s", depends={depends})\n'
+    "def build(b):\n    pass\n"
+)
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    (folder / name).mkdir()
+    (folder / name / "recipe.py").write_text(text)
+    return folder
+
+
+def test_every_recipe_can_be_read() -> None:
+    assert {"linux", "musl", "busybox", "python", "cryptography"} <= load_recipes(PROJECT / "packages").keys()
+
+
+def test_an_unknown_package_is_answered_with_the_nearest() -> None:
+    with pytest.raises(CygnetError, match="No package is called 'busibox'; did you mean busybox?"):
+        load_recipe(PROJECT / "packages", "busibox")
+
+
+MISTAKES = [
+    ("x = 1\ndef build(b:\n", 2, "not Python:"),
+    ("x = 1\ny = 1 / 0\n", 2, "ZeroDivisionError: division by zero"),
+    ("package = 3\n", 1, "expected `package = Package(...)` at the top level"),
+    (GOOD.replace("def build(b):\n    pass\n", "").format(depends="()"), 1, "expected a function `build(b: Build)"),
+    (HEAD + "package = Package(licence='MIT')\n", 2, "TypeError:"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "expected"), MISTAKES)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, expected: str) -> None:
+    write(tmp_path, "broken", text)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(tmp_path, "broken")
+    assert str(error.value).startswith(f"{tmp_path}/broken/recipe.py:{line}: {expected}")
+
+
+def test_a_dependency_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "alpha", GOOD.format(depends='("betta",)'))
+    write(tmp_path, "beta", GOOD.format(depends="()"))
+    with pytest.raises(RecipeError, match=r"alpha/recipe.py:2: depends: No package is called 'betta'; did you mean beta"):
+        load_recipes(tmp_path)
+
+
+def test_packages_that_need_each_other_are_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "alpha", GOOD.format(depends='("beta",)'))
+    write(tmp_path, "beta", GOOD.format(depends='("alpha",)'))
+    with pytest.raises(CygnetError, match="in a circle: alpha -> beta -> alpha"):
+        closure(load_recipes(tmp_path), ("alpha",))
