@@ -32,9 +32,11 @@ def lock_all(project: Project, only: str = "") -> list[str]:
     )
     changes = _write(project.settings.packages / SOURCES_LOCK, found, keep=bool(only))
     if not only:
-        names = packages_of(read_groups(), tuple(read_groups()))
         tools = _complete_all(
-            {name: partial(_complete, name, project.index.binary(name), downloads, ()) for name in names}
+            {
+                name: partial(_complete, name, project.index.binary(name, suites), downloads, ())
+                for name, suites in packages_of(read_groups(), tuple(read_groups())).items()
+            }
         )
         changes += _write(TOOLS_LOCK, tools, keep=False)
     return changes

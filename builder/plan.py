@@ -26,7 +26,7 @@ from builder.steps.engine import Engine
 from builder.steps.packages import Factory
 from builder.steps.step import Step
 from builder.tools.tree import LOCK as TOOLS_LOCK
-from builder.tools.tree import tools_step
+from builder.tools.tree import packages_of, read_groups, tools_step
 
 SOURCES_LOCK = "sources.lock"
 
@@ -69,7 +69,7 @@ class Project:
         packages = factory.steps()
         chosen = {name: step for name, step in packages.items() if name not in board.without}
         rootfs = rootfs_step(self.settings, board, chosen, self.tool_sources, tools)
-        image = image_step(board, rootfs, self.tool_sources, tools)
+        image = image_step(board, rootfs, self.tool_sources, tools, self.engine().store.latest(f"image:{board.name}"))
         return Plan(board, self.recipes, packages, rootfs, image, tools, self.sources, self.tool_sources)
 
     def board_names(self) -> list[str]:
@@ -109,7 +109,7 @@ class Project:
 
     def index_binary(self, name: str) -> list[Locked]:
         """What the index offers of a tool's package."""
-        return self.index.binary(name)
+        return self.index.binary(name, packages_of(read_groups(), tuple(read_groups()))[name])
 
     def _source_candidates(self, name: str) -> list[Locked]:
         suites = next(

@@ -43,13 +43,15 @@ class Children:
         """True once `stop` was called: nothing new may start."""
         return self._stopped
 
-    def start(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start ``argv`` in a process group of its own."""
+    def start(
+        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes], errors: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start ``argv`` in a process group of its own; errors go where the output goes unless said otherwise."""
         with self._lock:
             if self._stopped:
                 raise Interrupted
             process = subprocess.Popen(
-                list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=errors or output,
                 start_new_session=True,
             )  # fmt: skip
             self._groups.add(process.pid)
@@ -78,8 +80,10 @@ class Runner:
     children: Children = field(default_factory=Children)
     cpu_seconds: float = 0.0
 
-    def run(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> None:
-        """Run ``argv`` in ``cwd`` with ENVIRONMENT and ``env``.
+    def run(
+        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, output: Path | None = None
+    ) -> None:
+        """Run ``argv`` in ``cwd`` with ENVIRONMENT and ``env``; what it prints goes to ``output`` if that is given.
 
         Raises StepFailed when it cannot be started or ends with another status than 0,
         Interrupted when the build is being stopped.
@@ -90,7 +94,7 @@ class Runner:
             log.flush()
             full = {**ENVIRONMENT, "HOME": str(cwd), **(env or {})}
             try:
-                process = self.children.start(argv, cwd, full, log)
+                process = self._start(argv, cwd, full, log, output)
             except OSError as error:
                 raise CygnetError(f"{self.step}: cannot run {argv[0]}: {error.strerror}. Is it installed?") from None
             status = self._wait(process)
@@ -104,10 +108,18 @@ class Runner:
     def output(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> str:
         """What ``argv`` prints; the command and its errors go to the log."""
         file = cwd / f".output-{uuid.uuid4().hex}"
-        self.run(["sh", "-c", 'exec "$@" >"$0"', str(file), *argv], cwd, env)
+        self.run(argv, cwd, env, file)
         text = file.read_text()
         file.unlink()
         return text
+
+    def _start(
+        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: IO[bytes], output: Path | None
+    ) -> subprocess.Popen[bytes]:
+        if output is None:
+            return self.children.start(argv, cwd, env, log, log)
+        with output.open("wb") as file:
+            return self.children.start(argv, cwd, env, file, log)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         try:

@@ -7,6 +7,7 @@ Everything is kept in images/<board>/acceptance/: the boxes' images, junit.xml, 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shlex
 import shutil
@@ -26,13 +27,15 @@ from builder import qemu
 from builder.boards import Board
 from builder.errors import CygnetError, Interrupted
 from builder.image.disk import make_box
+from builder.image.publish import publish
 from builder.plan import Project
 from builder.progress import progress
 from builder.run import ENVIRONMENT, Children, Runner
 from builder.settings import PROJECT, VERSION, settings
-from builder.steps.store import extract
 
 TESTS = PROJECT / "tests/acceptance"
+FOLDER = "acceptance"
+CI_BOARD = "pc486"
 TEMPLATE = "labgrid.yaml.j2"
 CAPTURE = "wan.pcap"
 BOXES = ("box-a", "box-b")
@@ -59,20 +62,31 @@ class Outcome:
 
 def smoke(board_name: str, frozen: bool = False, jobs: int = 0, arguments: Sequence[str] = ()) -> int:
     """Build and accept a board; 0 if all was proved. ``arguments`` are handed to pytest."""
+    board, image = prepare(board_name, frozen, jobs)
+    status = accept(board, image.parent / FOLDER, arguments)
+    print(f"image:  {image}", flush=True)
+    return status
+
+
+def test(only: str, jobs: int) -> int:
+    """Every test of the project in one run of pytest, the acceptance of CI_BOARD among them; its exit status."""
+    board, image = prepare(CI_BOARD, False, jobs)
+    words = [str(PROJECT / "tests"), *(["-k", only] if only else [])]
+    return _with_boxes(board, image.parent / FOLDER, words, dict(os.environ))
+
+
+def prepare(board_name: str, frozen: bool, jobs: int) -> tuple[Board, Path]:
+    """Build a board's image and make two boxes of it; the board and the image's path."""
     with progress() as shown:
         project = Project(settings(), shown, frozen, jobs)
         plan, results = project.build(board_name)
         qemu.program(plan.board)
-        images = project.settings.images / board_name
-        images.mkdir(parents=True, exist_ok=True)
-        extract(results[plan.image.name], images)
-        folder = _fresh(images / "acceptance")
+        image = publish(project, plan, results)
+        folder = _fresh(image.parent / FOLDER)
         shown.say(f"making two boxes in {folder}")
         tools = project.engine().build((plan.tools,))[plan.tools.name]
-        make_boxes(plan.board, images / "disk.img", tools, folder)
-    status = accept(plan.board, folder, arguments)
-    print(f"image:  {images / 'disk.img'}", flush=True)
-    return status
+        make_boxes(plan.board, image, tools, folder)
+    return plan.board, image
 
 
 def make_boxes(board: Board, stock: Path, tools: Path, folder: Path) -> None:
@@ -84,10 +98,7 @@ def make_boxes(board: Board, stock: Path, tools: Path, folder: Path) -> None:
 
 def accept(board: Board, folder: Path, arguments: Sequence[str] = ()) -> int:
     """Run the acceptance tests on the boxes in ``folder`` and say what was proved; pytest's exit status."""
-    # Not in `folder`: the path of a Unix socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets:
-        environment = render(board, folder, Path(sockets))
-        status = _run_pytest(environment, folder, arguments)
+    status = _with_boxes(board, folder, [str(TESTS), *arguments], {**ENVIRONMENT, "HOME": str(folder)})
     for line in report(folder):
         print(line)
     return status
@@ -114,7 +125,10 @@ def report(folder: Path) -> list[str]:
     """What the last run proved, one line a test, and where to look."""
     outcomes = read_junit(folder / "junit.xml")
     failed = [outcome for outcome in outcomes if outcome.failure]
-    lines = [outcome.line for outcome in outcomes if not outcome.failure] + [outcome.line for outcome in failed]
+    lines = [outcome.line for outcome in outcomes if not outcome.failure]
+    for _, group in itertools.groupby(failed, lambda outcome: outcome.failure):
+        first, *others = group
+        lines += [first.line, *([f"          and {len(others)} more, for the same reason"] if others else [])]
     lines.append(f"{len(outcomes) - len(failed)} of {len(outcomes)} proved")
     lines.append(f"report: {folder / 'junit.xml'}")
     return lines + [f"console of {name}: {folder / f'console_{name}'}" for name in BOXES]
@@ -132,8 +146,13 @@ def _outcome(case: ElementTree.Element) -> Outcome:
     found = {item.get("name", ""): item.get("value", "") for item in case.iter("property")}
     proves = found.pop("proves", f"{case.get('classname')}.{case.get('name')}")
     wrong = next((case.find(kind) for kind in ("failure", "error", "skipped") if case.find(kind) is not None), None)
-    message = "" if wrong is None else (wrong.get("message") or wrong.tag).splitlines()[0][:200]
+    message = "" if wrong is None else _one_line(wrong.get("message") or wrong.tag)
     return Outcome(proves, tuple(f"{name} {value}" for name, value in found.items()), message)
+
+
+def _one_line(message: str) -> str:
+    """pytest's message without its frame, on one line."""
+    return message.removeprefix('failed on setup with "').splitlines()[0].strip('"')[:240]
 
 
 def _cards(folder: Path, sockets: Path) -> dict[str, list[qemu.Card]]:
@@ -152,17 +171,23 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _run_pytest(environment: Path, folder: Path, arguments: Sequence[str]) -> int:
+def _with_boxes(board: Board, folder: Path, words: Sequence[str], variables: dict[str, str]) -> int:
+    # Not in `folder`: the path of a Unix socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets:
+        return _run_pytest(render(board, folder, Path(sockets)), folder, words, variables)
+
+
+def _run_pytest(environment: Path, folder: Path, words: Sequence[str], variables: dict[str, str]) -> int:
     """Its QEMUs are in its process group, and end with it whatever happens."""
     command = [
-        sys.executable, "-m", "pytest", str(TESTS), "-q", "--no-header", "-p", "no:cacheprovider",
-        "--lg-env", str(environment), "--lg-log", str(folder), "--junitxml", str(folder / "junit.xml"), *arguments,
+        sys.executable, "-m", "pytest", *words, "-q", "--no-header", "-p", "no:cacheprovider",
+        "--lg-env", str(environment), "--lg-log", str(folder), "--junitxml", str(folder / "junit.xml"),
+        "-o", "junit_family=xunit1",
     ]  # fmt: skip
-    variables = {**ENVIRONMENT, "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     children = Children()
     sys.stdout.flush()
     with _terminated_is_interrupted():
-        process = children.start(command, PROJECT, variables, sys.stdout.buffer)
+        process = children.start(command, PROJECT, {**variables, "PYTHONDONTWRITEBYTECODE": "1"}, sys.stdout.buffer)
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -199,7 +224,7 @@ def main() -> int:
     from builder.boards import load_board
 
     here = settings()
-    return accept(load_board(here.boards, board), here.images / board / "acceptance", arguments)
+    return accept(load_board(here.boards, board), here.images / board / FOLDER, arguments)
 
 
 if __name__ == "__main__":

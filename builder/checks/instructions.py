@@ -48,8 +48,8 @@ class Exception_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # no
 
     def covers(self, finding: Finding) -> bool:
         """Whether this is the reason for ``finding``."""
-        pairs = ((self.file, finding.file), (self.section, finding.section))
-        pairs += ((self.symbol, finding.symbol), (self.mnemonic, finding.mnemonic))
+        where = ((self.file, finding.file), (self.section, finding.section))
+        pairs = (*where, (self.symbol, finding.symbol), (self.mnemonic, finding.mnemonic))
         return all(re.fullmatch(pattern, text) for pattern, text in pairs)
 
 

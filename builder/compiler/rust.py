@@ -13,6 +13,8 @@ from builder.recipes.build import Build
 
 # What a target of rustc's brings for its own linker and start files; zig has these.
 DROPPED = ("pre-link", "post-link", "crt-objects", "late-link", "metadata")
+# Debian has these too, in versions that are not the standard library's.
+OF_STD = ("rustc-std-workspace", "compiler_builtins")
 REGISTRY = "usr/share/cargo/registry"
 
 LINKER = """\
@@ -91,11 +93,11 @@ def _write_config(b: Build) -> None:
     """One directory of crates: those of std in the sysroot, all others in the tools tree."""
     registry = b.work / "registry"
     registry.mkdir()
-    for folder in (b.sysroot / REGISTRY, b.tools / REGISTRY):
-        for crate in sorted(folder.iterdir()):
-            name = crate.name
-            if not (registry / name).exists() and not name.startswith(("rustc-std-workspace", "compiler_builtins")):
-                (registry / name).symlink_to(crate)
+    for crate in sorted((b.sysroot / REGISTRY).iterdir()):
+        (registry / crate.name).symlink_to(crate)
+    for crate in sorted((b.tools / REGISTRY).iterdir()):
+        if not (registry / crate.name).exists() and not crate.name.startswith(OF_STD):
+            (registry / crate.name).symlink_to(crate)
     (b.work / "cargo").mkdir()
     (b.work / "cargo/config.toml").write_text(
         '[source.crates-io]\nreplace-with = "here"\n'

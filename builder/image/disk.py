@@ -7,6 +7,7 @@ it, with what must be unique in the data partition.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 import zlib
@@ -25,17 +26,21 @@ from builder.image.layout import SECTOR, disk_size, partition_table, partitions
 from builder.run import Runner
 from builder.sources.archive import Archive
 from builder.steps.step import Step, Workspace, hash_bytes, hash_files
-from builder.steps.store import extract
+from builder.steps.store import Record, extract
 from builder.tools.tree import group_identity
 
+SIZES = "sizes"
 GRUB_CONFIG = "grub.cfg.j2"
 # What a box reads at its first start to fill the kernel's pool; BusyBox seedrng credits it and makes the next.
 SEED = "seedrng/seed.credit"
 SEED_BYTES = 256
 
 
-def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step) -> Step:
-    """The step that makes ``disk.img`` and, beside it, ``kernel`` and ``rootfs.squashfs``."""
+def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step, last: Record | None) -> Step:
+    """The step that makes ``disk.img`` and, beside it, ``kernel`` and ``rootfs.squashfs``.
+
+    ``last``: the record of the board's last image, to say what grew when it is over budget.
+    """
     code = (Path(__file__), Path(filesystem.__file__), Path(grub.__file__), Path(layout.__file__))
     return Step(
         name=f"image:{board.name}",
@@ -45,16 +50,18 @@ def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step) -> Ste
             "boot": hash_files(board.folder / GRUB_CONFIG),
             "tools": group_identity(archive, ("image", "grub")),
         },
-        action=functools.partial(_make, board, rootfs),
+        action=functools.partial(_make, board, rootfs, json.loads(last.notes.get(SIZES, "{}")) if last else {}),
         needs=(rootfs,),
         uses=(tools,),
     )
 
 
-def _make(board: Board, rootfs: Step, space: Workspace) -> None:
+def _make(board: Board, rootfs: Step, before: Mapping[str, int], space: Workspace) -> None:
     extract(space.results[rootfs.name], space.work / "system")
     slot, kernel = space.work / "system/rootfs.squashfs", space.work / "system/vmlinuz"
-    check_budget(board, kernel.stat().st_size, slot.stat().st_size - kernel.stat().st_size)
+    space.notes[SIZES] = (space.work / "system/sizes.json").read_text()
+    size = kernel.stat().st_size
+    check_budget(board, size, slot.stat().st_size - size, json.loads(space.notes[SIZES]), before)
     tools = space.results["tools"]
     parts = {
         "boot": _boot(board, tools, space.work, space.runner),

@@ -30,7 +30,7 @@ FILTERS = {"i386": "x86", "arm": "arm"}
 
 
 def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], archive: Archive, tools: Step) -> Step:
-    """The step that makes ``rootfs.squashfs``, ``vmlinuz`` and ``owners.json`` (path -> package)."""
+    """The step that makes ``rootfs.squashfs``, ``vmlinuz``, ``owners.json`` (path -> package), ``sizes.json``."""
     return Step(
         name=f"rootfs:{board.name}",
         inputs={
@@ -61,6 +61,15 @@ def _make(settings: Settings, board: Board, packages: Mapping[str, Step], space:
     squash(space.results["tools"], root, space.out / "rootfs.squashfs", FILTERS.get(board.kernel.arch), space.runner)
     (space.out / "vmlinuz").write_bytes((root / KERNEL).read_bytes())
     (space.out / "owners.json").write_bytes(msgspec.json.encode(dict(sorted(owners.items()))))
+    (space.out / "sizes.json").write_bytes(msgspec.json.encode(_sizes(root, owners)))
+
+
+def _sizes(root: Path, owners: Mapping[str, str]) -> dict[str, int]:
+    """Bytes of each package in the root file system, uncompressed."""
+    sizes = dict.fromkeys(sorted(set(owners.values())), 0)
+    for path, name in owners.items():
+        sizes[name] += (root / path).lstat().st_size
+    return sizes
 
 
 def _take(name: str, result: Path, root: Path, owners: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ from debian.debfile import DebFile
 from builder.errors import CygnetError, SourceError
 from builder.papers.legal_texts import MISSING, README
 from builder.papers.licences import licence
-from builder.papers.parts import Carried, Part, carried, images, parts, result
+from builder.papers.parts import Carried, Part, carried, images, linked_only, parts, result
 from builder.papers.scripts import write_scripts
 from builder.plan import Plan, Project
 from builder.settings import VERSION
@@ -110,14 +110,9 @@ def _package(project: Project, plan: Plan, part: Part, to: Path) -> Iterator[Row
         _deb_copyright(deb, name, folder / "licences" / name)
     if part.locked and not any((folder / "licences").iterdir()):
         raise CygnetError(f"{part.recipe.folder}/recipe.py: licence_files names no licence text, and Debian has none")
-    how = "linked in" if part.linked_only or not _on_the_box(project, plan, part) else "yes"
+    how = "linked in" if linked_only(project, plan, part) else "yes"
     for file in _files(folder):
         yield Row(part.name, part.version, terms, how, str(file.relative_to(to)), hash_file(file))
-
-
-def _on_the_box(project: Project, plan: Plan, part: Part) -> bool:
-    with tarfile.open(result(project, plan, part.step)) as tar:
-        return any(member.name.startswith("./root/") and not member.isdir() for member in tar)
 
 
 def _sources(plan: Plan, part: Part) -> list[Path]:
@@ -230,7 +225,7 @@ def _keep_copyright(tar: tarfile.TarFile, path: str, to: Path) -> bool:
 
 def _tools(plan: Plan) -> Iterator[list[str]]:
     zig = importlib.metadata.distribution("ziglang")
-    yield ["ziglang", zig.version, f"https://pypi.org/project/ziglang/{zig.version}/", ""]
+    yield ["ziglang", zig.version, f"pypi/ziglang/{zig.version}", ""]
     for name in packages_of(read_groups(), tuple(read_groups())):
         locked = plan.tool_archive.locked(name)
         yield [name, locked.version, locked.files[0].name, locked.files[0].sha256]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,24 +20,20 @@ from builder.recipes.load import Recipe, closure
 from builder.recipes.package import PypiSource
 from builder.settings import VERSION
 from builder.sources.lock import File, Locked
-from builder.sources.pypi import REPOSITORY
 from builder.steps.step import Step
 from builder.steps.store import Store
-
-ARCHIVES = {"debian": "https://deb.debian.org/debian", "debian-security": "https://deb.debian.org/debian-security"}
-PYPI = "https://files.pythonhosted.org/packages/source"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One package. ``locked`` is None for our own; ``linked_only``: no file of it is on the box."""
+    """One package. ``locked`` is None for our own; ``left_out``: the board leaves it out, yet others link it."""
 
     recipe: Recipe
     step: Step
     locked: Locked | None
     files: tuple[File, ...]
     replaced: bool
-    linked_only: bool
+    left_out: bool
 
     @property
     def name(self) -> str:
@@ -92,7 +89,7 @@ def _part(plan: Plan, name: str, left_out: bool) -> Part:
         locked=plan.archive.locked(source.name) if source else None,
         files=tuple(plan.archive.files(source.name, source.skip)) if source else (),
         replaced=bool(source and plan.archive.replaced(source.name)),
-        linked_only=left_out,
+        left_out=left_out,
     )
 
 
@@ -130,11 +127,8 @@ def debian_purl(source: str, locked: Locked) -> PackageURL:
 
 
 def address(file: File) -> str:
-    """Where a source file is served, whatever mirror this machine uses."""
-    if file.repository == REPOSITORY:
-        name = file.path.split("/")[0]
-        return f"{PYPI}/{name[0]}/{name}/{file.name}"
-    return f"{ARCHIVES[file.repository]}/{file.path}"
+    """Where a source file is served: repository and path below it, the same on every mirror."""
+    return f"{file.repository}/{file.path}"
 
 
 def result(project: Project, plan: Plan, step: Step) -> Path:
@@ -149,6 +143,13 @@ def result(project: Project, plan: Plan, step: Step) -> Path:
     raise CygnetError(
         f"{name}: {step.name} is not built, or what it is made from has changed; run: ./inv build --board={name}"
     )
+
+
+def linked_only(project: Project, plan: Plan, part: Part) -> bool:
+    """Whether a package is in the image only as a part of others' programs: no file of its own is on the box."""
+    with tarfile.open(result(project, plan, part.step)) as tar:
+        files = any(member.name.startswith("./root/") and not member.isdir() for member in tar)
+    return part.left_out or not files
 
 
 def images(project: Project, plan: Plan) -> Path:

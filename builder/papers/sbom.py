@@ -39,7 +39,7 @@ from packageurl import PackageURL
 
 from builder.errors import CygnetError
 from builder.papers.licences import checked, licence
-from builder.papers.parts import Carried, Part, address, carried, images, parts, result, write
+from builder.papers.parts import Carried, Part, address, carried, images, linked_only, parts, result, write
 from builder.plan import SOURCES_LOCK, Plan, Project
 from builder.recipes.load import Recipe
 from builder.settings import EPOCH, VERSION
@@ -91,7 +91,8 @@ def make(project: Project, plan: Plan) -> Bom:
         ),
         components=[*made.values(), *extra, *_compilers(plan)],
     )
-    bom.register_dependency(image, [*(made[part.name] for part in packages if not part.linked_only), *extra])
+    own = [made[part.name] for part in packages if not linked_only(project, plan, part)]
+    bom.register_dependency(image, [*own, *extra])
     for part in packages:
         needed = [made[name] for name in part.recipe.package.depends]
         bom.register_dependency(made[part.name], [*needed, *made[part.name].components])
@@ -136,7 +137,7 @@ def _package(project: Project, plan: Plan, part: Part) -> Component:
     source = part.recipe.package.source
     properties = {
         "cygnet:key": part.step.key,
-        "cygnet:linked-only": str(part.linked_only).lower(),
+        "cygnet:linked-only": str(linked_only(project, plan, part)).lower(),
         "cygnet:replaced": str(part.replaced).lower(),
     }
     if part.replaced and source:
@@ -212,18 +213,19 @@ def _carried(one: Carried) -> Component:
 
 def _compilers(plan: Plan) -> list[Component]:
     zig = importlib.metadata.version("ziglang")
-    found = [_compiler("zig", zig, PackageURL("pypi", None, "ziglang", zig), "")]
+    found = [_compiler("zig", zig, PackageURL("pypi", None, "ziglang", zig), "", False)]
     groups = tuple(group for part in parts(plan) for group in part.recipe.package.tools)
     for name in filter(COMPILERS.fullmatch, packages_of(read_groups(), groups)):
         locked = plan.tool_archive.locked(name)
         purl = PackageURL("deb", "debian", name, locked.version, {"arch": "amd64", "distro": locked.suite})
-        found.append(_compiler(name, locked.version, purl, locked.files[0].sha256))
+        found.append(_compiler(name, locked.version, purl, locked.files[0].sha256, plan.tool_archive.replaced(name)))
     return found
 
 
-def _compiler(name: str, version: str, purl: PackageURL, sha256: str) -> Component:
+def _compiler(name: str, version: str, purl: PackageURL, sha256: str, replaced: bool) -> Component:
+    properties = {"cygnet:role": "compiler", "cygnet:replaced": str(replaced).lower()}
     return Component(
         name=name, version=version, type=ComponentType.APPLICATION, bom_ref=f"tool:{name}", purl=purl,
         scope=ComponentScope.EXCLUDED, hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else [],
-        properties=[Property(name="cygnet:role", value="compiler")],
+        properties=[Property(name=name, value=value) for name, value in properties.items()],
     )  # fmt: skip

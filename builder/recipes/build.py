@@ -7,6 +7,7 @@ packages' builds see).  Both are laid out like ``/``.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -82,10 +83,16 @@ class Build:
         words = [str(word) for word in argv]
         self.runner.run(words, cwd=cwd or self.source, env={**self.environment, **(env or {})})
 
-    def output(self, *argv: str | Path, env: Mapping[str, str] | None = None) -> str:
-        """What a program prints, run in ``work``."""
+    def output(self, *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+        """What a program prints, run in ``cwd`` (default: the source)."""
         words = [str(word) for word in argv]
-        return self.runner.output(words, cwd=self.work, env={**self.environment, **(env or {})})
+        return self.runner.output(words, cwd=cwd or self.source, env={**self.environment, **(env or {})})
+
+    def record_parts(self, parts: list[dict[str, str]]) -> None:
+        """Put into the SBOM what is compiled into this package: name, version, licence, purl of each."""
+        bom = self.root.parent / "bom"
+        bom.mkdir()
+        (bom / "parts.json").write_text(json.dumps(parts, indent=1))
 
     def make(self, *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Run make with this build's number of jobs."""

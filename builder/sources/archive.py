@@ -42,12 +42,12 @@ class Archive:
         self._say = say
         self._frozen = frozen
 
-    def locked(self, name: str) -> Locked:
+    def locked(self, name: str, skip: tuple[str, ...] = ()) -> Locked:
         """The version to build: the lock's, or what replaced it before."""
         entry = self._lock.get(name)
         if entry is None:
             raise SourceError(f"{self._file} has no entry for {name!r}; add it with: ./inv lock --package={name}")
-        if self._frozen or self._have(entry):
+        if self._frozen or self._have(entry, skip):
             return entry
         return self._replaced().get(f"{name} {entry.version}", entry)
 
@@ -57,27 +57,27 @@ class Archive:
 
     def files(self, name: str, skip: tuple[str, ...] = ()) -> list[File]:
         """The files of the version to build, without the components that the recipe skips."""
-        return wanted(self.locked(name), skip)
+        return wanted(self.locked(name, skip), skip)
 
     def fetch(self, name: str, skip: tuple[str, ...] = ()) -> list[Path]:
         """The files of the version to build, downloaded. Raises Replaced after choosing another."""
         try:
-            return self._fetch(self.locked(name), skip)
+            return self._fetch(self.locked(name, skip), skip)
         except NotServed as gone:
             if self._frozen:
                 raise SourceError(f"{name}: {gone} --frozen forbids another version; run ./inv lock.") from None
             self._replace(name, gone, skip)
             raise Replaced from None
 
-    def _have(self, entry: Locked) -> bool:
-        return all(self._downloads.has(file) for file in entry.files)
+    def _have(self, entry: Locked, skip: tuple[str, ...]) -> bool:
+        return all(self._downloads.has(file) for file in wanted(entry, skip))
 
     def _fetch(self, entry: Locked, skip: tuple[str, ...]) -> list[Path]:
         return [self._downloads.fetch(file) for file in wanted(entry, skip)]
 
     def _replace(self, name: str, gone: NotServed, skip: tuple[str, ...]) -> None:
         locked = self._lock[name]
-        tried = {locked.version, self.locked(name).version}
+        tried = {locked.version, self.locked(name, skip).version}
         for candidate in self._candidates(name):
             if candidate.version in tried:
                 continue

@@ -52,9 +52,9 @@ class Index:
             locked for suite in suites for locked in newest_first([entry for _, entry in found if entry.suite == suite])
         ]
 
-    def binary(self, name: str) -> list[Locked]:
-        """All versions of a tool's binary package, newest first."""
-        return newest_first(self._binaries.get(name, []))
+    def binary(self, name: str, suites: tuple[str, ...]) -> list[Locked]:
+        """All versions of a tool's binary package in some suites, newest first."""
+        return newest_first([entry for entry in self._binaries.get(name, []) if entry.suite in suites])
 
     @cached_property
     def _sources(self) -> list[tuple[str, Locked]]:
@@ -110,7 +110,7 @@ class Index:
 def _sources_list() -> str:
     base = mirrors()
     lines = [f"deb-src [signed-by={KEYRING}] {base[place]} {suite} main" for suite, place in SUITES.items()]
-    lines += [f"deb [signed-by={KEYRING}] {base[SUITES[suite]]} {suite} main" for suite in TOOL_SUITES]
+    lines += [f"deb [signed-by={KEYRING}] {base[SUITES[suite]]} {suite} main" for suite in SUITES]
     return "\n".join(lines) + "\n"
 
 

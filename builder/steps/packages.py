@@ -88,7 +88,7 @@ class Factory:
     def version(self, recipe: Recipe) -> str:
         """The upstream version; a package of our own carries the project's."""
         source = recipe.package.source
-        return self.archive.locked(source.name).upstream if source else VERSION
+        return self.archive.locked(source.name, source.skip).upstream if source else VERSION
 
     def _source_inputs(self, recipe: Recipe) -> dict[str, str]:
         source = recipe.package.source

@@ -22,6 +22,7 @@ from elftools.elf.segments import InterpSegment
 from builder.errors import RecipeError
 from builder.names import unknown
 from builder.sources.archive import Archive
+from builder.sources.index import TOOL_SUITES
 from builder.steps.step import Step, Workspace, hash_bytes, hash_files
 
 HERE = Path(__file__).parent
@@ -41,12 +42,13 @@ def read_groups(file: Path = GROUPS) -> dict[str, list[str]]:
         raise RecipeError(file, 1, f"this is not TOML: {error}") from None
 
 
-def packages_of(groups: dict[str, list[str]], names: tuple[str, ...]) -> list[str]:
-    """The packages of some groups, the always needed group ``base`` included."""
+def packages_of(groups: dict[str, list[str]], names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The packages of some groups, the always needed group ``base`` included: name -> suites."""
     for name in names:
         if name not in groups:
             raise unknown("group of tools", name, groups)
-    return sorted({package for name in ("base", *names) for package in groups[name]})
+    chosen = (package.partition("/") for name in ("base", *names) for package in groups[name])
+    return {name: (f"{suite}-security", suite) if suite else TOOL_SUITES for name, _, suite in sorted(chosen)}
 
 
 def tools_step(archive: Archive) -> Step:

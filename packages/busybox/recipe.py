@@ -22,11 +22,13 @@ package = Package(
 
 def build(b: Build) -> None:
     configure(b)
+    # clang would read the pointer to an applet's globals before it is set, if that were const
+    constant = "-DBB_GLOBAL_CONST="
     quiet = ["-Wno-ignored-attributes", "-Wno-ignored-optimization-argument"]  # gcc's, in every file
     b.make(
         "busybox", "busybox.links",
         f"CC={b.cc}", f"AR={b.ar}", "SKIP_STRIP=y", f"BB_EXTRA_VERSION={b.version}",
-        env={"CFLAGS": " ".join([*b.cflags, *quiet]), "LDFLAGS": " ".join(b.ldflags)},
+        env={"CFLAGS": " ".join([*b.cflags, constant, *quiet]), "LDFLAGS": " ".join(b.ldflags)},
     )  # fmt: skip
     b.install(b.source / "busybox", "bin/busybox")
     for applet in sorted((b.source / "busybox.links").read_text().split()):

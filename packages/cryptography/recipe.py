@@ -35,6 +35,7 @@ def build(b: Build) -> None:
         "--features=pyo3/abi3-py311",
         cwd=crate, env=environment,
     )  # fmt: skip
+    b.record_parts(crates(b, environment))
     install(b)
 
 
@@ -55,6 +56,23 @@ def library_places(b: Build) -> dict[str, str]:
         "PYO3_PYTHON": str(b.tools / "usr/bin/python3.13"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def crates(b: Build, environment: dict[str, str]) -> list[dict[str, str]]:
+    """The crates that are in the module, from cargo itself: name, version, licence."""
+    tree = b.output(
+        "cargo", "tree", "--offline", "--edges=normal,no-proc-macro", "--prefix=none", "--format={p}|{l}",
+        f"--target={b.work / b.cpu.rust.target}.json", "--features=pyo3/abi3-py311",
+        cwd=b.source / "src/rust", env=environment,
+    )  # fmt: skip
+    found = []
+    for line in sorted(set(tree.splitlines())):
+        package, licence = line.removesuffix(" (*)").split("|")
+        name, version = package.split()[:2]
+        if "(/" not in package:  # cryptography's own parts stand in its folder
+            version = version.removeprefix("v")
+            found.append({"name": name, "version": version, "licence": licence, "purl": f"pkg:cargo/{name}@{version}"})
+    return found
 
 
 def install(b: Build) -> None:

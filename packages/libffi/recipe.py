@@ -20,6 +20,7 @@ def build(b: Build) -> None:
         b.source / "configure", f"--host={b.cpu.gnu}", "--build=x86_64-pc-linux-gnu", "--prefix=/usr",
         "--disable-shared", "--enable-static", "--with-pic", "--disable-docs", "--disable-multi-os-directory",
         "--disable-exec-static-tramp", "--disable-dependency-tracking",
+        "CXX=no",  # libtool would have zig compile all of libc++ to look at it
         # configure looks for gcc's assembler output to find this out
         "libffi_cv_hidden_visibility_attribute=yes",
         f"CC={b.cc}", f"AR={b.ar}", f"RANLIB={b.ranlib}", f"CFLAGS={' '.join(b.cflags)}",

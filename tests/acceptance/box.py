@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from labgrid.strategy import StrategyError
 from labgrid.target import Target
 from strategy import BoxStrategy
 
@@ -37,12 +39,15 @@ class Box:
         self._strategy.transition("on")
 
     def switch_off(self) -> None:
-        """Cut its power."""
-        self._strategy.transition("off")
+        """Cut its power, whatever state it is in."""
+        self._strategy.switch_off()
 
     def log_in(self) -> None:
-        """Have a shell; a box that was lost on the way is started anew."""
-        self._strategy.transition("shell")
+        """Have a shell; a box that was lost on the way is started anew, once."""
+        try:
+            self._strategy.transition("shell")
+        except StrategyError:
+            pytest.fail(f"{self.name} came to no login; {self._strategy.last_words}", pytrace=False)
 
     def pull_plug(self, clock_chip: str = "") -> None:
         """Power off without warning, and on again; ``clock_chip``: the time its clock chip then shows."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import eager_qemu  # noqa: F401 - registers its driver
 import pytest
 from box import Box
 from capture import Capture

@@ -70,6 +70,18 @@ class BoxStrategy(Strategy):  # type: ignore[misc]
         self._log_in()
         self.status = Status.shell
 
+    def switch_off(self) -> None:
+        """Cut the power, also of a box that is broken."""
+        self._off()
+        self.status = Status.off
+
+    @property
+    def last_words(self) -> str:
+        """Why the box is broken: what it said last, on one line."""
+        lines = str(self.broken).splitlines()
+        said = next((line for line in lines if line.startswith("buffer")), lines[0] if lines else "")
+        return f"{type(self.broken).__name__}: {said}"
+
     def _off(self) -> None:
         self.target.deactivate(self.shell)
         self.target.activate(self.power)

@@ -161,8 +161,9 @@ def test_tcp_through_the_tunnel(tunnel: Tunnel) -> None:
     lines = 1500
     tunnel.a.box.text(f"yes '{TEXT.decode()}' | head -n {lines} >/tmp/sent")
     mark = tunnel.wire.mark()
-    tunnel.b.at_host("sh -c 'nc -l -p 5000 >/tmp/received 2>/dev/null </dev/null & sleep 1'")
-    tunnel.a.at_host(f"sh -c 'nc -w 10 {tunnel.b.host} 5000 </tmp/sent'")
+    # Its input stays open: at the end of it nc would hang up.
+    tunnel.b.at_host("sh -c 'sleep 20 | nc -l -p 5000 >/tmp/received 2>/dev/null & sleep 1'")
+    tunnel.a.at_host(f"sh -c 'timeout 20 nc {tunnel.b.host} 5000 </tmp/sent'")
     sent = tunnel.a.box.text("sha256sum </tmp/sent")
     tunnel.b.box.wait_for("sha256sum </tmp/received", lambda received: received == sent, seconds=20)
     assert tunnel.counters()["box-b", SPI_AB][0] > lines * len(TEXT)

@@ -35,7 +35,7 @@ def test_every_service_is_up(box_a: Box) -> None:
 
 def test_ssh_answers(box_a: Box) -> None:
     """The SSH daemon answers on port 22"""
-    box_a.wait_for("echo | nc -w 5 127.0.0.1 22 | head -n 1", lambda text: text.startswith("SSH-2.0-"))
+    box_a.wait_for("timeout 5 nc 127.0.0.1 22 </dev/null | head -n 1", lambda text: text.startswith("SSH-2.0-"))
 
 
 def test_log_is_kept(box_a: Box) -> None:

@@ -95,7 +95,9 @@ def test_a_damaged_result_is_made_again_and_not_believed(tmp_path: Path, damage:
 
 def test_independent_steps_run_side_by_side(tmp_path: Path) -> None:
     def meet(space: Workspace) -> None:
-        mine, other = (tmp_path / name for name in (("a", "b") if space.out.parent.name.startswith("a-") else ("b", "a")))
+        mine, other = (
+            tmp_path / name for name in (("a", "b") if space.out.parent.name.startswith("a-") else ("b", "a"))
+        )
         mine.touch()
         space.runner.run(["sh", "-c", 'while ! [ -e "$1" ]; do sleep 0.1; done', "sh", str(other)], cwd=space.work)
 

@@ -66,7 +66,9 @@ def test_a_new_folder_is_a_new_package(project: Settings) -> None:
     plan, results = Project(project, Silent()).build("pc486", "hello")
     extract(results["hello:i486"], project.images / "hello", "root")
     program = project.images / "hello/usr/bin/hello"
-    kind = subprocess.run(["file", program], capture_output=True, text=True).stdout if shutil.which("file") else "32-bit"
+    kind = (
+        subprocess.run(["file", program], capture_output=True, text=True).stdout if shutil.which("file") else "32-bit"
+    )
     assert "32-bit" in kind
     assert b"/lib/ld-musl-i386.so.1" in program.read_bytes()
     assert plan.packages["hello"] in plan.rootfs.needs

@@ -56,6 +56,12 @@ def test_over_budget_says_by_how_much_and_where_to_change_it() -> None:
     check_budget(BOARD, BOARD.budget.kernel, BOARD.budget.rootfs)
 
 
+def test_over_budget_names_the_packages_that_grew() -> None:
+    now, before = {"python": 900, "busybox": 70, "musl": 10}, {"python": 500, "busybox": 50, "musl": 10}
+    with pytest.raises(CygnetError, match=r"grew, in bytes before compression: python by 400, busybox by 20\."):
+        check_budget(BOARD, BOARD.budget.kernel + 1, 1, now, before)
+
+
 def test_a_kernel_symbol_that_was_dropped_is_named_with_its_line(tmp_path: Path) -> None:
     fragment, config = tmp_path / "kernel.config", tmp_path / ".config"
     fragment.write_text("# why\nCONFIG_XFRM=y\nCONFIG_NATSEMI=y\nCONFIG_SMP=n\n")
@@ -114,6 +120,4 @@ class TestOverlay:
 
 def test_a_board_with_a_slot_too_small_is_caught_by_type() -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert(
-            {"loader": "grub-pc", "boot-mib": 4, "slot-mib": -1, "data-mib": 16}, type(BOARD.disk)
-        )
+        msgspec.convert({"loader": "grub-pc", "boot-mib": 4, "slot-mib": -1, "data-mib": 16}, type(BOARD.disk))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -176,7 +177,7 @@ def test_the_scripts_are_what_git_tracks_or_would(toy: Toy, tmp_path: Path) -> N
 def test_the_scripts_do_not_depend_on_clock_or_checkout(toy: Toy, tmp_path: Path) -> None:
     project = toy.project.settings.project
     write_scripts(project, tmp_path / "one")
-    (project / "tasks.py").touch()
+    os.utime(project / "tasks.py", (1, 1))
     (project / ".git").rename(tmp_path / "git")
     write_scripts(project, tmp_path / "two")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

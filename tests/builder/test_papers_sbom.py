@@ -59,7 +59,21 @@ def test_dependencies_follow_the_recipes(built: Toy) -> None:
 
     graph = {one["ref"]: one.get("dependsOn", []) for one in bill["dependencies"]}
     assert graph["alpha"] == ["alpha/pem@3.0", "beta"]
-    assert {"alpha", "grub2"} <= set(graph["image"])
+    assert graph["image"] == ["alpha", "grub2", "zig-run-time"]  # beta is only linked
+
+
+def test_a_package_that_the_board_leaves_out_counts_where_another_links_it(built: Toy) -> None:
+    file = built.project.settings.boards / BOARD / "board.toml"
+    file.write_text('without = ["beta"]\n' + file.read_text())
+    again = built.again()
+    again.build()
+    properties = {p["name"]: p["value"] for p in components(again)["beta"]["properties"]}
+    assert properties["cygnet:linked-only"] == "true"
+
+    file.write_text(file.read_text().replace('["beta"]', '["alpha", "beta"]'))
+    again = built.again()
+    again.build()
+    assert not {"alpha", "beta"} & set(components(again))
 
 
 def test_the_same_image_gives_the_same_bytes(built: Toy) -> None:
@@ -78,8 +92,11 @@ def test_another_image_has_another_serial_number(built: Toy) -> None:
 
 def test_a_replaced_source_is_said(built: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(built.project.sources, "replaced", lambda name: name == "beta")
+    monkeypatch.setattr(built.project.tool_sources, "replaced", lambda name: name.startswith("gcc"))
     found = components(built)
 
+    gcc = next(one for ref, one in found.items() if ref.startswith("tool:gcc"))
+    assert {"name": "cygnet:replaced", "value": "true"} in gcc["properties"]
     said = {name: {p["name"]: p["value"] for p in found[name]["properties"]} for name in ("alpha", "beta")}
     assert (said["alpha"]["cygnet:replaced"], said["beta"]["cygnet:replaced"]) == ("false", "true")
     assert said["beta"]["cygnet:locked-version"] == "1:1.0-2"

@@ -64,4 +64,4 @@ def test_a_source_of_the_python_index_has_its_own_address() -> None:
 
     file = File("cffi/1.17.1/cffi-1.17.1.tar.gz", "0" * 64, 1, "pypi")
     assert PypiSource("cffi", "1.17.1").name in address(file)
-    assert address(file) == "https://files.pythonhosted.org/packages/source/c/cffi/cffi-1.17.1.tar.gz"
+    assert address(file) == "pypi/cffi/1.17.1/cffi-1.17.1.tar.gz"

@@ -52,7 +52,9 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, 
 def test_a_dependency_that_is_not_there_is_named(tmp_path: Path) -> None:
     write(tmp_path, "alpha", GOOD.format(depends='("betta",)'))
     write(tmp_path, "beta", GOOD.format(depends="()"))
-    with pytest.raises(RecipeError, match=r"alpha/recipe.py:2: depends: No package is called 'betta'; did you mean beta"):
+    with pytest.raises(
+        RecipeError, match=r"alpha/recipe.py:2: depends: No package is called 'betta'; did you mean beta"
+    ):
         load_recipes(tmp_path)
 
 

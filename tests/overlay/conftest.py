@@ -53,7 +53,9 @@ class Box:
     def calls(self, program: str = "") -> list[str]:
         return [line for line in self.read("calls").splitlines() if line.startswith(program)]
 
-    def run(self, argv: Sequence[str], shell: Sequence[str] = SH, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, argv: Sequence[str], shell: Sequence[str] = SH, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*shell, *argv],
             env=self.environment(environment),

@@ -23,16 +23,21 @@ ACCEPTED = [
 ]
 REFUSED = [
     *(("is_number", text) for text in ("", "-1", "+1", "007", "1 ", "1\n", "0x10", "100000000000", "1;reboot")),
-    *(("is_ipv4", text) for text in ("", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4\n", " 1.2.3.4", "1..2.3")),
+    *(
+        ("is_ipv4", text)
+        for text in ("", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4\n", " 1.2.3.4", "1..2.3")
+    ),
     *(("is_ipv4", text) for text in ("1.2.3.", ".1.2.3", "1.2.3.4/24", "$(reboot)", "1.2.3.99999999999999999999")),
     *(("is_host_ipv4", text) for text in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "239.1.1.1", "255.255.255.255")),
-    *(("is_host_prefix", text) for text in ("10.0.0.1", "10.0.0.1/0", "10.0.0.1/33", "10.0.0.1/", "10.0.0.1/24/24", "/24")),
+    *(
+        ("is_host_prefix", text)
+        for text in ("10.0.0.1", "10.0.0.1/0", "10.0.0.1/33", "10.0.0.1/", "10.0.0.1/24/24", "/24")
+    ),
     *(("is_interface", text) for text in ("", "-f", ".", "..", "../x", "eth0 up", "eth0;id", "e" * 16, "eth0\n")),
     *(("is_name", text) for text in ("", ".", "a..b", "-a", "a-", "a.-b", "a-.b", "a_b", "a b", "a\nb", "ä", "x" * 64)),
     *(("is_name", text) for text in ("a.`id`", "a'b", "a\x1b[31m", ".".join(["x" * 63] * 5))),
     *(("is_server", text) for text in ("1.2.3", "1.2.3.4.5", "127.0.0.1", "")),
 ]
-
 
 
 @pytest.fixture(params=SHELLS, ids=lambda shell: shell[-1])

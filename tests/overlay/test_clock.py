@@ -30,7 +30,9 @@ def test_choice(box: Box, kernel: int, saved: int, ceiling: int, clock: int, sou
     assert box.shell("base check clock", code).stdout == f"{clock} {source}\n"
 
 
-@pytest.mark.parametrize("text", ["", "x", "12", "1 2 3", "-5 7", "08 09", "1;reboot 2", "9" * 40 + " 1", "\x00\x00\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "12", "1 2 3", "-5 7", "08 09", "1;reboot 2", "9" * 40 + " 1", "\x00\x00\x00"]
+)
 def test_a_spoilt_file_counts_as_no_saved_time(box: Box, text: str) -> None:
     box.write("data/time", text + "\n")
     result = box.shell("base check clock", 'read_saved_time; echo "$saved $ceiling"')
@@ -73,7 +75,14 @@ def test_the_clock_chip_is_written_only_after_ntp(box: Box) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "stratum", "saved"), [("step", "2", True), ("stratum", "2", True), ("stratum", "16", False), ("periodic", "2", False), ("stratum", "$(id)", False)]
+    ("event", "stratum", "saved"),
+    [
+        ("step", "2", True),
+        ("stratum", "2", True),
+        ("stratum", "16", False),
+        ("periodic", "2", False),
+        ("stratum", "$(id)", False),
+    ],
 )
 def test_ntp_saves_time_when_it_sets_it(box: Box, event: str, stratum: str, saved: bool) -> None:
     box.script("ntp-event", event, stratum=stratum)

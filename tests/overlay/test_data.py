@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import Box
 
-MOUNTINFO = "1 1 0:2 / / rw - rootfs rootfs rw\n20 1 8:2 / / ro - squashfs /dev/root ro\n21 20 0:5 / /dev rw - devtmpfs d rw\n"
+MOUNTINFO = (
+    "1 1 0:2 / / rw - rootfs rootfs rw\n20 1 8:2 / / ro - squashfs /dev/root ro\n21 20 0:5 / /dev rw - devtmpfs d rw\n"
+)
 LIBRARIES = "base data"
 
 
@@ -19,7 +21,9 @@ def disk(box: Box) -> Box:
     box.write("proc/cmdline", "root=PARTUUID=12345678-02 console=ttyS0\n")
     for number in (1, 2, 3, 4):
         box.write(f"sys/devices/sda/sda{number}/partition", f"{number}\n")
-        box.write(f"sys/devices/sda/sda{number}/uevent", f"MAJOR=8\nMINOR={number}\nDEVNAME=sda{number}\nPARTN={number}\n")
+        box.write(
+            f"sys/devices/sda/sda{number}/uevent", f"MAJOR=8\nMINOR={number}\nDEVNAME=sda{number}\nPARTN={number}\n"
+        )
     (box.root / "sys/dev/block").mkdir(parents=True)
     os.symlink("../../devices/sda/sda2", box.root / "sys/dev/block/8:2")
     box.fake("umount")
@@ -89,7 +93,14 @@ def test_a_reset_rewrites_a_partition_that_cannot_be_mounted(disk: Box) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "wanted"), [("ro cygnet.reset", True), ("cygnet.reset ro", True), ("cygnet.resetx", False), ("x=cygnet.reset", False), ("", False)]
+    ("line", "wanted"),
+    [
+        ("ro cygnet.reset", True),
+        ("cygnet.reset ro", True),
+        ("cygnet.resetx", False),
+        ("x=cygnet.reset", False),
+        ("", False),
+    ],
 )
 def test_the_kernel_parameter_is_a_word(disk: Box, line: str, wanted: bool) -> None:
     disk.write("proc/cmdline", line + "\n")
@@ -101,7 +112,14 @@ def names(directory: Path) -> set[str]:
 
 
 def fill(box: Box) -> None:
-    for path in ("etc/shadow", "root/.ssh/authorized_keys", ".etc-work/work/x", "..odd/x", "seedrng/seed.credit", "time"):
+    for path in (
+        "etc/shadow",
+        "root/.ssh/authorized_keys",
+        ".etc-work/work/x",
+        "..odd/x",
+        "seedrng/seed.credit",
+        "time",
+    ):
         box.write(f"data/{path}", "x")
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from conftest import Box
 
-LEASE = {"interface": "eth0", "ip": "192.0.2.15", "mask": "24", "router": "192.0.2.1", "dns": "192.0.2.53", "domain": "shop.example"}
+LEASE = {
+    "interface": "eth0",
+    "ip": "192.0.2.15",
+    "mask": "24",
+    "router": "192.0.2.1",
+    "dns": "192.0.2.53",
+    "domain": "shop.example",
+}
 HOSTILE = [
     "$(touch owned)",
     "`touch owned`",
@@ -92,7 +99,14 @@ def test_a_strange_interface_name_is_refused(wire: Box, name: str) -> None:
 
 def test_at_most_three_name_servers(wire: Box) -> None:
     event(wire, "bound", **{**LEASE, "dns": "192.0.2.1 junk 192.0.2.2 127.0.0.1 192.0.2.3 192.0.2.4", "domain": ""})
-    assert wire.read("run/resolv.conf").split() == ["nameserver", "192.0.2.1", "nameserver", "192.0.2.2", "nameserver", "192.0.2.3"]
+    assert wire.read("run/resolv.conf").split() == [
+        "nameserver",
+        "192.0.2.1",
+        "nameserver",
+        "192.0.2.2",
+        "nameserver",
+        "192.0.2.3",
+    ]
 
 
 def test_names_of_the_file_come_before_those_of_dhcp(wire: Box) -> None:

@@ -81,12 +81,16 @@ def test_what_a_wrong_line_holds_is_not_shown(network: Box) -> None:
 
 def test_a_missing_file_means_defaults(network: Box) -> None:
     (network.root / "etc/cygnet/network").unlink()
-    assert network.shell("base check network", "complain=say; read_network; plan_network").stdout.splitlines() == DEFAULT_PLAN
+    assert (
+        network.shell("base check network", "complain=say; read_network; plan_network").stdout.splitlines()
+        == DEFAULT_PLAN
+    )
     assert "missing" in network.said
 
 
 @pytest.mark.parametrize(
-    ("bits", "mask"), [(0, "0.0.0.0"), (1, "128.0.0.0"), (20, "255.255.240.0"), (24, "255.255.255.0"), (32, "255.255.255.255")]
+    ("bits", "mask"),
+    [(0, "0.0.0.0"), (1, "128.0.0.0"), (20, "255.255.240.0"), (24, "255.255.255.0"), (32, "255.255.255.255")],
 )
 def test_mask(box: Box, bits: int, mask: str) -> None:
     assert box.shell("base check network", f'mask_of {bits}; echo "$dotted"').stdout == f"{mask}\n"
@@ -94,7 +98,9 @@ def test_mask(box: Box, bits: int, mask: str) -> None:
 
 def test_udhcpd_is_told_what_the_file_says(network: Box) -> None:
     network.fake("udhcpd")
-    network.write("etc/cygnet/network", "LAN_DHCP=192.168.77.100-192.168.77.199\nDNS=192.0.2.53,192.0.2.54\nDOMAIN=shop.example\n")
+    network.write(
+        "etc/cygnet/network", "LAN_DHCP=192.168.77.100-192.168.77.199\nDNS=192.0.2.53,192.0.2.54\nDOMAIN=shop.example\n"
+    )
     (network.root / "var/lib").mkdir()
     network.run([str(network.root / "etc/sv/udhcpd/run")])
     lines = network.read("run/udhcpd.conf").splitlines()
@@ -128,4 +134,7 @@ def test_time_servers_of_the_file_come_before_those_of_dhcp(network: Box) -> Non
     network.run([str(network.root / "etc/sv/ntpd/run")])
     network.write("etc/cygnet/network", "NTP=a.example,b.example\n")
     network.run([str(network.root / "etc/sv/ntpd/run")])
-    assert [call.split("ntp-event ")[1] for call in network.calls("ntpd")] == ["-p 192.0.2.1", "-p a.example -p b.example"]
+    assert [call.split("ntp-event ")[1] for call in network.calls("ntpd")] == [
+        "-p 192.0.2.1",
+        "-p a.example -p b.example",
+    ]

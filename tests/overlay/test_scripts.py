@@ -53,7 +53,10 @@ def test_the_shell_accepts_the_script(script: Path, shell: tuple[str, ...]) -> N
 @pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
 def test_shellcheck_finds_nothing(script: Path) -> None:
     result = subprocess.run(
-        ["shellcheck", "--shell=sh", f"--exclude={LINT_EXCEPTIONS}", script], capture_output=True, text=True, check=False
+        ["shellcheck", "--shell=sh", f"--exclude={LINT_EXCEPTIONS}", script],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stdout
 
