@@ -73,6 +73,16 @@ def boot(_: Context, board: str = DEFAULT_BOARD) -> None:
     commands.boot(board)
 
 
+@task(help={**BOARD, "name": "what the box is called: letters, digits and hyphens"})
+@told
+def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
+    """Make one box's image, with a random seed of its own: images/BOARD/boxes/NAME.img.
+
+    Only you can read it: whoever has the seed knows what the box's first keys were made from.
+    """
+    commands.box(board, name)
+
+
 @task(help={**BOARD, **FROZEN, **JOBS})
 @told
 def smoke(_: Context, board: str = DEFAULT_BOARD, frozen: bool = False, jobs: int = 0) -> None:

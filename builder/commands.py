@@ -6,11 +6,13 @@ must be quick.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from builder.errors import CygnetError
 from builder.image.disk import make_box
 from builder.image.publish import publish
 from builder.locking import lock_all
@@ -22,8 +24,8 @@ from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "build", "clean", "graph", "legal_info", "lint", "lock", "packages", "requirements", "sbom",
-    "size", "smoke", "test", "why",
+    "boards", "boot", "box", "build", "clean", "graph", "legal_info", "lint", "lock", "packages", "requirements",
+    "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
 
@@ -48,15 +50,29 @@ def boot(board: str) -> None:
         image = publish(project, plan, results)
         disk = image.with_name("boot.img")
         if not disk.exists() or disk.stat().st_mtime < image.stat().st_mtime:
-            _make_box(project, plan, image, disk)
+            _make_box(project, plan, image, disk, "cygnet")
     qemu.interactive(plan.board, disk)
 
 
-def _make_box(project: Project, plan: Plan, stock: Path, to: Path) -> None:
+def box(board: str, name: str) -> None:
+    """See tasks.box."""
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}", name):
+        raise CygnetError(f"--name={name}: a box is called by letters, digits and hyphens, 63 at most")
+    with progress() as shown:
+        project = Project(settings(), shown)
+        plan, results = project.build(board)
+        image = publish(project, plan, results)
+        place = image.parent / "boxes" / f"{name}.img"
+        place.parent.mkdir(exist_ok=True)
+        _make_box(project, plan, image, place, name)
+        shown.say(f"image: {place}")
+
+
+def _make_box(project: Project, plan: Plan, stock: Path, to: Path, name: str) -> None:
     tools = project.engine().build((plan.tools,))[plan.tools.name]
     work = to.with_suffix(".work")
     shutil.rmtree(work, ignore_errors=True)
-    make_box(plan.board, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log"))
+    make_box(plan.board, name, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log"))
 
 
 def smoke(board: str, frozen: bool, jobs: int) -> int:

@@ -93,7 +93,7 @@ def make_boxes(board: Board, stock: Path, tools: Path, folder: Path) -> None:
     """Both boxes' images; each has a seed of its own."""
     for name in BOXES:
         runner = Runner(name, folder / "make-boxes.log")
-        make_box(board, stock, folder / f"{name}.img", tools, folder / f"{name}.work", runner)
+        make_box(board, name, stock, folder / f"{name}.img", tools, folder / f"{name}.work", runner)
 
 
 def accept(board: Board, folder: Path, arguments: Sequence[str] = ()) -> int:

@@ -34,6 +34,8 @@ GRUB_CONFIG = "grub.cfg.j2"
 # What a box reads at its first start to fill the kernel's pool; BusyBox seedrng credits it and makes the next.
 SEED = "seedrng/seed.credit"
 SEED_BYTES = 256
+# /etc is an overlay: what stands here hides the stock image's file.
+HOST_NAME = "etc/hostname"
 
 
 def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step, last: Record | None) -> Step:
@@ -96,9 +98,9 @@ def _data(board: Board, files: Mapping[str, bytes], tools: Path, work: Path, run
     content.mkdir()
     for name, data in files.items():
         file = content / name
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file.touch(mode=0o600)
+        file.parent.mkdir(mode=0o700 if name == SEED else 0o755)
         file.write_bytes(data)
+        file.chmod(0o400 if name == SEED else 0o644)
     part = partitions(board.disk)["data"]
     make_ext("ext4", "data", content, part.size, work / "data.fs", tools, runner, board.name)
     return work / "data.fs"
@@ -128,13 +130,14 @@ def _write_sparse(disk: int, content: bytes, at: int) -> None:
             os.pwrite(disk, piece, at + start)
 
 
-def make_box(board: Board, stock: Path, to: Path, tools: Path, work: Path, runner: Runner) -> None:
-    """One box's image from the stock image: a seed of its own on the data partition.
+def make_box(board: Board, name: str, stock: Path, to: Path, tools: Path, work: Path, runner: Runner) -> None:
+    """One box's image from the stock image: its name and a seed of its own on the data partition.
 
     ``to`` is written under another name first; the seed is readable by its owner only.
     """
-    work.mkdir(parents=True)
-    data = _data(board, {SEED: os.urandom(SEED_BYTES)}, tools, work, runner)
+    work.mkdir(parents=True, mode=0o700)
+    files = {SEED: os.urandom(SEED_BYTES), HOST_NAME: f"{name}\n".encode()}
+    data = _data(board, files, tools, work, runner)
     new = to.with_name(f"{to.name}.new")
     new.unlink(missing_ok=True)
     os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600))
