@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import SHELLS, Box
+from scratch import SHELLS, Box
 
 ACCEPTED = [
     ("is_number", "0"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Box
+from scratch import Box
 
 BUILD = 1_700_000_000
 YEAR = 31_557_600

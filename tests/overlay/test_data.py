@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Box
+from scratch import Box
 
 MOUNTINFO = (
     "1 1 0:2 / / rw - rootfs rootfs rw\n20 1 8:2 / / ro - squashfs /dev/root ro\n21 20 0:5 / /dev rw - devtmpfs d rw\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Box
+from scratch import Box
 
 AVAILABLE = "proc/sys/kernel/random/entropy_avail"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Box
+from scratch import Box
 
 DEFAULT_PLAN = [
     "link set dev lo up",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import jinja2
 import pytest
-from conftest import OVERLAY, SHELLS
-
-jinja2 = pytest.importorskip("jinja2")
+from scratch import OVERLAY, SHELLS
 
 VARIABLES = {
     "board": {"name": "pc486", "description": "a test board", "console": {"device": "ttyS0", "speed": 115200}},
@@ -29,6 +28,7 @@ def is_shell(path: Path) -> bool:
 
 
 FILES = sorted(path for path in OVERLAY.rglob("*") if path.is_file())
+INV = OVERLAY.parent / "inv"
 SCRIPTS = [path for path in FILES if is_shell(path)]
 TEMPLATES = [path for path in FILES if path.suffix == ".j2"]
 PROGRAMS = [path for path in SCRIPTS if path.suffix != ".sh" and path.name != "profile"]
@@ -49,11 +49,10 @@ def test_the_shell_accepts_the_script(script: Path, shell: tuple[str, ...]) -> N
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
+@pytest.mark.parametrize("script", [*SCRIPTS, INV], ids=lambda script: script.name)
 def test_shellcheck_finds_nothing(script: Path) -> None:
     result = subprocess.run(
-        ["shellcheck", "--shell=sh", f"--exclude={LINT_EXCEPTIONS}", script],
+        [Path(sys.executable).with_name("shellcheck"), "--shell=sh", f"--exclude={LINT_EXCEPTIONS}", script],
         capture_output=True,
         text=True,
         check=False,
