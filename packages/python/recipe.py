@@ -37,7 +37,7 @@ LIBRARY = "usr/lib/python3.13"
 
 def build(b: Build) -> None:
     configure(b)
-    b.make("python", cwd=b.work)
+    b.make("python", f"LDFLAGS={' '.join(b.ldflags)}", cwd=b.work)
     b.install(b.work / "python", "usr/bin/python3.13")
     b.link("python3.13", "usr/bin/python3")
     install_library(b)
@@ -64,7 +64,7 @@ def configure(b: Build) -> None:
         env={
             **answers, "PKG_CONFIG": "false", "READELF": f"{b.tools}/usr/bin/readelf",
             "CC": b.cc, "CXX": b.cxx, "AR": b.ar, "RANLIB": b.ranlib,
-            "CFLAGS": " ".join(flags), "LDFLAGS": " ".join(b.ldflags), "ZLIB_CFLAGS": " ", "ZLIB_LIBS": "-lz",
+            "CFLAGS": " ".join(flags), "ZLIB_CFLAGS": " ", "ZLIB_LIBS": "-lz",
         },
     )  # fmt: skip
 

@@ -1,0 +1,56 @@
+"""What a user types: mistakes end in one sentence and a status, with no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder.settings import PROJECT
+
+MISTAKES = [
+    (["build", "--board=pc468"], "error: No board is called 'pc468'; did you mean pc486?"),
+    (["build", "--package=busibox"], "error: No package is called 'busibox'; did you mean busybox?"),
+    (["why", "--package=busibox"], "No package is called 'busibox'; did you mean"),
+    (["box", "--name=../shop"], "error: --name=../shop: a box is called by letters, digits and hyphens, 63 at most"),
+    (["sbom", "--board=pc"], "No board is called 'pc'; "),
+]
+
+
+def inv(words: list[str], cache: Path) -> subprocess.CompletedProcess[str]:
+    """What `./inv` hands to Invoke."""
+    environment = {**os.environ, "CYGNET_CACHE": str(cache), "TERM": "dumb"}
+    command = [sys.executable, "-m", "invoke", *words]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.parametrize(("words", "expected"), MISTAKES)
+def test_a_mistake_is_one_sentence(tmp_path: Path, words: list[str], expected: str) -> None:
+    done = inv(words, tmp_path)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_every_task_says_what_it_does(tmp_path: Path) -> None:
+    tasks = [line.split()[0] for line in inv(["--list"], tmp_path).stdout.splitlines() if line.startswith("  ") and line[2] != " "]
+    assert {"boards", "packages", "build", "boot", "smoke", "test", "size", "sbom", "legal-info", "graph", "why"} <= set(tasks)
+    for task in tasks:
+        text = inv([f"--help={task}"], tmp_path).stdout
+        assert "Docstring:" in text
+        assert "none" not in text.split("Docstring:")[1].split("Options:")[0]
+
+
+def test_an_unreachable_mirror_leaves_nothing_half_made(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    environment = {**os.environ, "CYGNET_CACHE": str(cache), "CYGNET_MIRROR": "http://127.0.0.1:9/debian"}
+    command = [sys.executable, "-m", "invoke", "build", "--package=zlib", "--frozen"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "the mirror cannot be reached" in done.stderr
+    assert not list((cache / "store").glob("*")) if (cache / "store").exists() else True
+    assert not [file for file in cache.rglob("*") if file.is_file() and file.name != "lock"]
