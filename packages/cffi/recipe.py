@@ -25,4 +25,4 @@ def build(b: Build) -> None:
         f"-I{headers}", "_cffi_backend.c", "-lffi", "-o", library,
         cwd=b.source / "src/c",
     )  # fmt: skip
-    b.install(library, "usr/lib/python3.13/site-packages/_cffi_backend.so")
+    b.install(library, "usr/lib/python3/dist-packages/_cffi_backend.so")

@@ -19,7 +19,7 @@ package = Package(
     tools=("rust", "crates", "python"),
 )
 
-SITE = "usr/lib/python3.13/site-packages"
+SITE = "usr/lib/python3/dist-packages"  # where Debian's Python looks
 MODULE = "cryptography/hazmat/bindings/_rust.abi3.so"
 
 

@@ -1,7 +1,8 @@
 """openssl: libcrypto and libssl as archives, to be linked into PyCA cryptography; no file of it is on the box.
 
 3DES, MD5, SHA-1, finite-field DH, RC4 and scrypt stay: FreeS/WAN's peers need the first four, and
-cryptography refers to the last two.  What neither needs is left out.
+cryptography refers to the last two.  What neither needs is left out.  With no-module the legacy provider
+is inside libcrypto, where cryptography asks for it when it is imported.
 """
 
 import shutil
@@ -20,7 +21,7 @@ package = Package(
 PROTOCOLS = "ssl3 ssl3-method tls1 tls1_1 dtls srp psk srtp sctp nextprotoneg quic http ts cmp cms ct ocsp"
 CIPHERS = "idea seed camellia aria bf cast rc2 md4 mdc2 rmd160 whirlpool sm2 sm3 sm4 siphash gost ml-dsa slh-dsa ec2m"
 PARTS = (
-    "tests docs apps legacy engine static-engine dso module comp zlib ssl-trace capieng padlockeng afalgeng "
+    "tests docs apps engine static-engine dso module comp zlib ssl-trace capieng padlockeng afalgeng "
     "devcryptoeng argon2 uplink ui-console autoload-config filenames shared"
 )
 
