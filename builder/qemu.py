@@ -17,6 +17,9 @@ from builder.errors import CygnetError
 
 # No floppy, CD or VGA: the firmware probes nothing that the board lacks, and is through in half a second.
 BARE = ("-nodefaults", "-display", "none")
+# MB of translated code that QEMU keeps.  With the default it still has the old kernel's when a box restarts, and
+# drops it piece by piece as the new kernel is unpacked over it: 5 s to minutes instead of 1.5 s.
+TRANSLATED = ("-accel", "tcg,tb-size=16")
 SSH_PORT = 22
 LEAVE = "Ctrl-A X ends QEMU, Ctrl-A H lists its other keys; Ctrl-C goes to the box."
 
@@ -78,7 +81,7 @@ def devices(board: Board, disk: Path, cards: Sequence[Card], restarts: bool = Tr
         place = fixed.index(option)
         del fixed[place : place + 2]
     return [
-        *BARE, *fixed,
+        *BARE, *TRANSLATED, *fixed,
         "-drive", f"file={quoted(disk)},format=raw,{board.qemu.drive}",
         *(word for card in cards for word in card.words(board.qemu.nic)),
         *([] if restarts else ["-no-reboot"]),

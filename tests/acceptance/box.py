@@ -65,7 +65,8 @@ class Box:
     def text(self, command: str, timeout: float = 30.0) -> str:
         """Output of a command; the test fails if the command does."""
         output, status = self.run(command, timeout)
-        assert status == 0, f"{self.name}: `{command}` ended with status {status}: {output}"
+        last = output.rpartition("\n")[2]
+        assert status == 0, f"{self.name}: `{command}` ended with status {status}: {last}\n{output}"
         return output
 
     def all_of(self, *commands: str) -> None:

@@ -26,18 +26,19 @@ WAN_ADDRESSES = {"box-a": "192.0.2.1", "box-b": "192.0.2.2"}
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without an environment nothing could be proved: an error, not a row of skipped tests."""
-    if config.stash[LABGRID_ENV_KEY] is None and any(HERE in item.path.parents for item in items):
+    ours = [item for item in items if HERE in item.path.parents and isinstance(item, pytest.Function)]
+    if ours and config.stash[LABGRID_ENV_KEY] is None:
         raise pytest.UsageError(
             "tests/acceptance needs boxes: run ./inv smoke, or pytest tests/acceptance --lg-env FILE"
         )
+    for item in ours:
+        item.user_properties.append(("proves", sentence(item)))
 
 
-@pytest.fixture(autouse=True)
-def sentence(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+def sentence(item: pytest.Function) -> str:
     """What the test proves, for the report: the first line of its docstring, and which case."""
-    case = getattr(request.node, "callspec", None)
-    text = (inspect.getdoc(request.function) or request.node.name).splitlines()[0]
-    record_property("proves", f"{text} [{case.id}]" if case else text)
+    text = (inspect.getdoc(item.function) or item.name).splitlines()[0]
+    return f"{text} [{item.callspec.id}]" if hasattr(item, "callspec") else text
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,24 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, words: list[str], expected: s
 
 
 def test_every_task_says_what_it_does(tmp_path: Path) -> None:
-    tasks = [line.split()[0] for line in inv(["--list"], tmp_path).stdout.splitlines() if line.startswith("  ") and line[2] != " "]
-    assert {"boards", "packages", "build", "boot", "smoke", "test", "size", "sbom", "legal-info", "graph", "why"} <= set(tasks)
+    tasks = [
+        line.split()[0]
+        for line in inv(["--list"], tmp_path).stdout.splitlines()
+        if line.startswith("  ") and line[2] != " "
+    ]
+    assert {
+        "boards",
+        "packages",
+        "build",
+        "boot",
+        "smoke",
+        "test",
+        "size",
+        "sbom",
+        "legal-info",
+        "graph",
+        "why",
+    } <= set(tasks)
     for task in tasks:
         text = inv([f"--help={task}"], tmp_path).stdout
         assert "Docstring:" in text
