@@ -61,7 +61,7 @@ def _complete(name: str, candidates: Iterable[Locked], downloads: Downloads, ski
         try:
             for file in candidate.files:
                 if not any(f".orig-{part}." in file.name for part in skip):
-                    downloads.fetch(file)
+                    downloads.fetch(file, again=True)
         except NotServed:
             continue
         return candidate

@@ -17,6 +17,7 @@ from pathlib import Path
 import jinja2
 import msgspec
 
+from builder import run as run_module
 from builder.boards import Board
 from builder.checks.budget import check_budget
 from builder.errors import CygnetError
@@ -24,6 +25,7 @@ from builder.image import filesystem, grub, layout
 from builder.image.filesystem import make_ext
 from builder.image.layout import SECTOR, disk_size, partition_table, partitions
 from builder.run import Runner
+from builder.settings import EPOCH
 from builder.sources.archive import Archive
 from builder.steps.step import Step, Workspace, hash_bytes, hash_files
 from builder.steps.store import Record, extract
@@ -43,11 +45,12 @@ def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step, last: 
 
     ``last``: the record of the board's last image, to say what grew when it is over budget.
     """
-    code = (Path(__file__), Path(filesystem.__file__), Path(grub.__file__), Path(layout.__file__))
+    code = [Path(__file__), *(Path(str(module.__file__)) for module in (run_module, filesystem, grub, layout))]
     return Step(
         name=f"image:{board.name}",
         inputs={
             "code": hash_files(*code),
+            "epoch": str(EPOCH),
             "board": hash_bytes(msgspec.json.encode([board.disk, board.console, board.kernel, board.budget])),
             "boot": hash_files(board.folder / GRUB_CONFIG),
             "tools": group_identity(archive, ("image", "grub")),

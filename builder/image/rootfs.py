@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from builder import run as run_module
 from builder.boards import Board
 from builder.errors import CygnetError
 from builder.image import overlay as overlay_module
@@ -34,7 +35,8 @@ def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], 
     return Step(
         name=f"rootfs:{board.name}",
         inputs={
-            "code": hash_files(Path(__file__), Path(overlay_module.__file__)),
+            "code": hash_files(Path(__file__), Path(overlay_module.__file__), Path(run_module.__file__)),
+            "epoch": str(EPOCH),
             "overlay": hash_folder(settings.overlay),
             "board overlay": hash_folder(board.folder / OVERLAY),
             "board": hash_bytes(msgspec.json.encode([board.name, board.description, board.console])),

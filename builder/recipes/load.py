@@ -20,15 +20,21 @@ from builder.recipes.build import Build
 from builder.recipes.package import Package
 from builder.steps.step import hash_folder
 
+BUILDER = Path(__file__).resolve().parent.parent
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """A package's description, its build function and the folder both come from."""
+    """A package's description, its build function and the folder both come from.
+
+    ``helpers`` are the builder's modules that the recipe takes functions from.
+    """
 
     name: str
     folder: Path
     package: Package
     build: Callable[[Build], None]
+    helpers: tuple[Path, ...] = ()
 
     @property
     def patches(self) -> list[Path]:
@@ -58,7 +64,7 @@ def load_recipe(packages: Path, name: str) -> Recipe:
         raise RecipeError(file, _line_of(file, "package"), "expected `package = Package(...)` at the top level")
     if not callable(build):
         raise RecipeError(file, _line_of(file, "build"), "expected a function `build(b: Build) -> None`")
-    return Recipe(name, folder, package, build)
+    return Recipe(name, folder, package, build, _helpers(module))
 
 
 def load_recipes(packages: Path) -> dict[str, Recipe]:
@@ -103,6 +109,13 @@ def _import(file: Path, name: str) -> object:
     except Exception as error:
         raise RecipeError(file, _failing_line(file), f"{type(error).__name__}: {error}") from None
     return module
+
+
+def _helpers(module: object) -> tuple[Path, ...]:
+    names = {getattr(value, "__module__", None) for value in vars(module).values()}
+    files = (getattr(sys.modules.get(str(name)), "__file__", None) for name in names)
+    ours = {Path(file) for file in files if file and BUILDER in Path(file).parents}
+    return tuple(sorted(ours))
 
 
 def _failing_line(file: Path) -> int:

@@ -52,8 +52,9 @@ class Archive:
         return self._replaced().get(f"{name} {entry.version}", entry)
 
     def replaced(self, name: str) -> bool:
-        """Whether the version to build is not the one that the lock file names."""
-        return self.locked(name) != self._lock[name]
+        """Whether what is to be built is not what the lock file names; the same files from elsewhere are the same."""
+        now, then = self.locked(name), self._lock[name]
+        return [file.sha256 for file in now.files] != [file.sha256 for file in then.files]
 
     def files(self, name: str, skip: tuple[str, ...] = ()) -> list[File]:
         """The files of the version to build, without the components that the recipe skips."""
@@ -77,16 +78,16 @@ class Archive:
 
     def _replace(self, name: str, gone: NotServed, skip: tuple[str, ...]) -> None:
         locked = self._lock[name]
-        tried = {locked.version, self.locked(name, skip).version}
         for candidate in self._candidates(name):
-            if candidate.version in tried:
+            if candidate in (locked, self.locked(name, skip)):
                 continue
             try:
                 self._fetch(candidate, skip)
             except NotServed:
-                tried.add(candidate.version)
                 continue
-            self._say(f"{name} {locked.version} is gone from the mirror: {candidate.version} instead.")
+            self._say(
+                f"{name} {locked.version} is gone from {locked.suite}: {candidate.version} from {candidate.suite}."
+            )
             self._remember(f"{name} {locked.version}", candidate)
             return
         raise SourceError(f"{name}: {gone} No other version can be had; try another mirror: CYGNET_MIRROR=...")

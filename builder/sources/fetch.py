@@ -42,12 +42,12 @@ class Downloads:
         """Whether it need not be downloaded."""
         return self.path(file).is_file()
 
-    def fetch(self, file: File) -> Path:
-        """Download ``file`` unless it is there. Raises NotServed, SourceError."""
+    def fetch(self, file: File, again: bool = False) -> Path:
+        """Download ``file`` unless it is there (``again``: even then). Raises NotServed, SourceError."""
         with self._guard:
             lock = self._locks[file.sha256]
         with lock:
-            if not self.has(file):
+            if again or not self.has(file):
                 self._download(file)
         return self.path(file)
 

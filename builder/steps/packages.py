@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from builder import run as run_module
 from builder.boards import Board
 from builder.compiler import host, zig
 from builder.errors import CygnetError
@@ -17,7 +18,7 @@ from builder.recipes.build import Build
 from builder.recipes.load import Recipe, closure
 from builder.recipes.package import Package
 from builder.run import ENVIRONMENT
-from builder.settings import VERSION, Settings
+from builder.settings import EPOCH, VERSION, Settings
 from builder.sources import unpack as unpack_module
 from builder.sources.archive import Archive
 from builder.sources.unpack import unpack
@@ -26,7 +27,7 @@ from builder.steps.store import extract
 from builder.tools.tree import group_identity
 
 # A change in what compiles and installs is a change of every package.
-CODE = (Path(build_module.__file__), Path(unpack_module.__file__), Path(__file__))
+CODE = tuple(Path(str(module.__file__)) for module in (build_module, unpack_module, run_module)) + (Path(__file__),)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class Factory:
         package = recipe.package
         inputs = {
             "recipe": recipe.content,
-            "code": hash_files(*CODE),
+            "code": hash_files(*CODE, *recipe.helpers),
+            "epoch": str(EPOCH),
             "compiler": f"{zig.identity()} {host.identity()}",
             "tools": group_identity(self.tool_archive, package.tools),
         }

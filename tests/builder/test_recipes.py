@@ -63,3 +63,10 @@ def test_packages_that_need_each_other_are_an_error(tmp_path: Path) -> None:
     write(tmp_path, "beta", GOOD.format(depends='("alpha",)'))
     with pytest.raises(CygnetError, match="in a circle: alpha -> beta -> alpha"):
         closure(load_recipes(tmp_path), ("alpha",))
+
+
+def test_a_recipe_knows_the_modules_it_takes_functions_from() -> None:
+    """A change in one of them has to change the package's key."""
+    names = {file.name for file in load_recipe(PROJECT / "packages", "cryptography").helpers}
+    assert {"rust.py", "build.py", "package.py"} <= names
+    assert "kernel_config.py" in {file.name for file in load_recipe(PROJECT / "packages", "linux").helpers}

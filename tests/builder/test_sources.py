@@ -65,7 +65,7 @@ def test_a_version_that_has_gone_is_replaced_aloud_and_remembered(bench: Bench) 
     bench.serve("1.3.1", NEW)
     with pytest.raises(Replaced):
         bench.archive().fetch("zlib")
-    assert bench.said == ["zlib 1.3 is gone from the mirror: 1.3.1 instead."]
+    assert bench.said == ["zlib 1.3 is gone from trixie: 1.3.1 from trixie."]
     again = bench.archive()
     assert again.locked("zlib").version == "1.3.1"
     assert again.replaced("zlib")
