@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.errors import CygnetError
+
 VERSION = "0.1.0"
 # Every time stamp inside an image; also the floor below which a box's clock never falls.
 EPOCH = 1_767_225_600
@@ -70,4 +72,8 @@ def settings() -> Settings:
     """The settings of this machine and user."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     cache = Path(os.environ.get("CYGNET_CACHE") or Path(base) / "cygnet")
+    if any(letter.isspace() or letter == ":" for letter in str(cache)):
+        raise CygnetError(
+            f"the cache directory {cache} has a space or colon in its path, which make cannot use: set CYGNET_CACHE"
+        )
     return Settings(cache=cache.resolve())

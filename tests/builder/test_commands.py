@@ -36,6 +36,12 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, words: list[str], expected: s
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_cache_that_make_cannot_use_is_refused(tmp_path: Path) -> None:
+    done = inv(["build"], tmp_path / "my cache")
+    assert done.returncode == 1
+    assert "has a space or colon in its path, which make cannot use: set CYGNET_CACHE" in done.stderr
+
+
 def test_every_task_says_what_it_does(tmp_path: Path) -> None:
     tasks = [
         line.split()[0]
