@@ -71,7 +71,9 @@ def smoke(board_name: str, frozen: bool = False, jobs: int = 0, arguments: Seque
 def test(only: str, jobs: int) -> int:
     """Every test of the project in one run of pytest, the acceptance of CI_BOARD among them; its exit status."""
     board, image = prepare(CI_BOARD, False, jobs)
-    words = [str(PROJECT / "tests"), *(["-k", only] if only else [])]
+    # The boxes run until the end of the session: their tests come last.
+    folders = [folder for folder in sorted((PROJECT / "tests").glob("[!_]*")) if folder != TESTS]
+    words = [*map(str, [*folders, TESTS]), *(["-k", only] if only else [])]
     return _with_boxes(board, image.parent / FOLDER, words, dict(os.environ))
 
 

@@ -80,8 +80,14 @@ class Engine:
             return
         self._progress.say(f"fetching the sources of {len(fetches)} packages")
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-            for done in [pool.submit(fetch) for fetch in fetches]:
-                done.result()
+            try:
+                for done in [pool.submit(fetch) for fetch in fetches]:
+                    done.result()
+            except BaseException:
+                pool.shutdown(
+                    wait=False, cancel_futures=True
+                )  # nobody wants to hear 100 times that there is no network
+                raise
 
     def _run(self, steps: Sequence[Step]) -> None:
         by_name = {step.name: step for step in steps}
