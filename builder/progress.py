@@ -75,13 +75,14 @@ class Lines:
 class Table:
     """A live table: a bar, what runs and for how long; finished steps scroll above it."""
 
-    def __init__(self) -> None:
-        self._console = Console()
-        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=REFRESH_PER_SECOND)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console()
         self._running: dict[str, float] = {}
         self._total = self._done = self._cached = 0
         self._lock = threading.Lock()
         self._began = time.monotonic()
+        # Last: it draws at once.
+        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=REFRESH_PER_SECOND)
 
     def __enter__(self) -> Table:
         self._live.__enter__()
@@ -112,7 +113,7 @@ class Table:
 
     def say(self, sentence: str) -> None:
         """See Progress."""
-        self._console.print(sentence)
+        self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
     def _render(self) -> RenderableType:
         now = time.monotonic()
