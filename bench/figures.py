@@ -72,7 +72,7 @@ def measured_on_the_box() -> Iterator[tuple[str, str]]:
     """The properties that the acceptance tests recorded, each once."""
     file = settings().images / BOARD / "acceptance/junit.xml"
     for item in ElementTree.parse(file).getroot().iter("property"):  # noqa: S314 - our own file
-        if item.get("name") not in ("proves", "ms"):
+        if item.get("name") not in ("proves", "ms", "ENV_CONFIG", "TARGETS"):
             yield item.get("name", ""), item.get("value", "")
 
 
