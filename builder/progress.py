@@ -123,7 +123,7 @@ class Table:
             f"{self._done}/{self._total} steps, {self._cached} from cache, {elapsed(now - self._began)}   "
             + "   ".join(running)
         )
-        return Group(ProgressBar(total=max(1, self._total), completed=self._done, width=60), head)
+        return Group(head, ProgressBar(total=max(1, self._total), completed=self._done, width=60))
 
 
 def elapsed(seconds: float) -> str:
