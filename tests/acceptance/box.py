@@ -48,14 +48,22 @@ class Box:
             self._strategy.transition("shell")
         except StrategyError:
             pytest.fail(f"{self.name} came to no login; {self._strategy.last_words}", pytrace=False)
+        self._settle()
 
     def pull_plug(self, clock_chip: str = "") -> None:
         """Power off without warning, and on again; ``clock_chip``: the time its clock chip then shows."""
         self._strategy.pull_plug(clock_chip)
+        self._settle()
 
     def restart(self, command: str) -> None:
         """Restart by ``command``, then log in."""
         self._strategy.restart(command)
+        self._settle()
+
+    def _settle(self) -> None:
+        """The login comes early; wait until every service has its supervisor, or `sv` would not reach it."""
+        self.wait_for("cat /run/cygnet/boot", lambda text: "boot-seconds=" in text)
+        self.wait_for("sv status /run/service/*", lambda text: "warning:" not in text and "fail:" not in text)
 
     def run(self, command: str, timeout: float = 30.0) -> tuple[str, int]:
         """Output (errors among it) and exit status."""
