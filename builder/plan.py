@@ -18,7 +18,7 @@ from builder.names import unknown
 from builder.progress import Progress
 from builder.recipes.load import Recipe, load_recipes
 from builder.settings import Settings
-from builder.sources.archive import Archive, Replaced
+from builder.sources.archive import Archive, Candidates, Replaced
 from builder.sources.fetch import Downloads
 from builder.sources.index import TOOL_SUITES, Index
 from builder.sources.lock import Locked
@@ -97,9 +97,9 @@ class Project:
             raise unknown("package", package, plan.packages)
         return (plan.packages[package],)
 
-    def _archive(self, lock: Path, candidates: functools.partial[object] | object, frozen: bool) -> Archive:
+    def _archive(self, lock: Path, candidates: Candidates, frozen: bool) -> Archive:
         replacements = self.settings.cache / f"replaced-{lock.name}.json"
-        return Archive(lock, self._downloads, replacements, candidates, self.progress.say, frozen)  # type: ignore[arg-type]
+        return Archive(lock, self._downloads, replacements, candidates, self.progress.say, frozen)
 
     @functools.cached_property
     def index(self) -> Index:
