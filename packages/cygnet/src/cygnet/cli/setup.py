@@ -1,0 +1,111 @@
+"""``ipsec setup``: IPsec as a whole, on and off (ipsec_setup(8))."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from cygnet import __version__
+from cygnet.cli import service
+from cygnet.cli.options import Options, UsageError, parse
+from cygnet.control.codes import CONTROL_BASE, LOCK_SUFFIX, SOCKET_SUFFIX
+from cygnet.errors import CygnetError
+
+COMMANDS = ("start", "stop", "restart", "status")
+USAGE = ("ipsec setup [--show|--showonly] {start|stop|restart|status}",)
+OPTIONS: Options = (
+    ("--start", "", "same as start: the daemon runs, connections are loaded and started as auto= says"),
+    ("--stop", "", "same as stop: tunnels are taken down, the daemon ends"),
+    ("--restart", "", "same as restart: stop, start"),
+    ("--status", "", "same as status: whether it runs; exit status 0 if all is as it should be"),
+    ("--show", "", "print what is done before it is"),
+    ("--showonly", "", "print what would be done and do not do it"),
+    ("--config", "FILE", "another file than /etc/ipsec.conf, if the daemon is started from here"),
+    ("--ctlbase", "PATH", "the daemon's socket is PATH.ctl"),
+)
+
+
+def run(words: list[str]) -> int:
+    """The command."""
+    given, others = parse("ipsec setup", USAGE, OPTIONS, words, range(2))
+    commands = [word for word in COMMANDS if f"--{word}" in given] + others
+    if len(commands) != 1 or commands[0] not in COMMANDS:
+        raise UsageError("usage: " + USAGE[0])
+    base = given.get("--ctlbase", CONTROL_BASE)
+    if commands == ["status"]:
+        return _status(base)
+    if os.geteuid():
+        raise CygnetError("permission denied (must be superuser)")
+    status = 0
+    options = ["--config", str(Path(given["--config"]).absolute())] if "--config" in given else []
+    for command in ("stop", "start") if commands == ["restart"] else commands:
+        if "--show" in given or "--showonly" in given:
+            print("\t" + _shown(command, base, options))
+        if "--showonly" not in given:
+            status = _start(base, options) if command == "start" else _stop(base)
+    return status
+
+
+def _start(base: str, options: list[str]) -> int:
+    if service.pid(base):
+        _say("Cygnet IPsec apparently already running, start aborted")
+        return 1
+    _say(f"Starting Cygnet IPsec {__version__}...")
+    try:
+        service.start(base, options)
+    except CygnetError as problem:
+        _say(f"...unable to start Cygnet IPsec: {problem}")
+        return 1
+    return 0
+
+
+def _stop(base: str) -> int:
+    """Cleans up after a daemon that died, too, and then says so by its status."""
+    running = service.pid(base)
+    _say("Stopping Cygnet IPsec...")
+    if not running:
+        _say("stop ordered, but IPsec does not appear to be running!")
+        _say("doing cleanup anyway...")
+    service.stop(base)
+    if not running and not service.runs_under_runit():
+        _clean(base)
+    return 0 if running else 1
+
+
+def _clean(base: str) -> None:
+    for suffix in (LOCK_SUFFIX, SOCKET_SUFFIX):
+        Path(base + suffix).unlink(missing_ok=True)
+    if base == CONTROL_BASE:
+        from cygnet.daemon.leftovers import flush_leftovers
+
+        flush_leftovers()
+
+
+def _status(base: str) -> int:
+    running = service.pid(base)
+    if running:
+        print(f"IPsec running\npluto pid {running}")
+        if Path(base + SOCKET_SUFFIX).exists():
+            return 0
+        print("but...\nit does not take requests: it is starting, or its socket was removed")
+        return 1
+    print("IPsec stopped")
+    left = [base + suffix for suffix in (LOCK_SUFFIX, SOCKET_SUFFIX) if Path(base + suffix).exists()]
+    if left:
+        print(f"but...\nit has died and left {' and '.join(left)}; \"ipsec setup start\" starts it again")
+    return 1 if left else 0
+
+
+def _shown(command: str, base: str, options: list[str]) -> str:
+    if service.runs_under_runit():
+        if command == "stop":
+            return f"sv down {service.LINK}"
+        return f"ln -s {service.SERVICE} {service.LINK}; sv up {service.LINK}"
+    if command == "start":
+        return " ".join(["ipsec pluto --ctlbase", base, *options])
+    return f"ipsec whack --shutdown --ctlbase {base}"
+
+
+def _say(text: str) -> None:
+    print(f"ipsec_setup: {text}", file=sys.stdout, flush=True)

@@ -1,0 +1,128 @@
+"""A whole ipsec.conf(5): the setup, the connections that can be used, and why the others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cygnet.conf.connections import build
+from cygnet.conf.error import ConfError, Problems
+from cygnet.conf.local import Local
+from cygnet.conf.parameters import CONN, TABLES
+from cygnet.conf.resolve import Resolve, Resolver
+from cygnet.conf.sections import Section, Sections, Setting
+from cygnet.conf.setup import make_setup, read_setup
+from cygnet.conf.text import Files
+from cygnet.conf.values import Scope
+from cygnet.connection.connection import Auto, Connection, HostKind, Setup, Type
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """``problems``: a sentence with file:line for each thing that was left out.
+
+    ``manual``: the parameters of manual keying as written, by conn and name; there are keys among them.
+    ``series``: 1 for files of FreeS/WAN 1.9x, whose defaults are others; 2 where `version 2` stands.
+    """
+
+    setup: Setup
+    connections: dict[str, Connection]
+    problems: list[str]
+    manual: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    series: int = 2
+
+
+def load(path: Path, local: Local, resolve: Resolve | None = None) -> Configuration:
+    """Read ``path``. ConfError only where the file as a whole cannot be used; none at all is an empty one."""
+    problems = Problems()
+    sections = Sections(problems)
+    if path.exists():
+        sections.read(Files(problems).lines(path))
+    else:
+        problems.note(f"{path}: there is no such file, so there are no connections")
+    return _Loader(sections, problems, Scope(local, path.parent, resolve or Resolver())).load()
+
+
+class _Loader:
+    """From sections to connections; collects what goes along with them."""
+
+    def __init__(self, sections: Sections, problems: Problems, scope: Scope) -> None:
+        self.sections = sections
+        self.problems = problems
+        self.scope = scope
+        self.ignored: dict[str, str] = {}
+        self.manual: dict[str, dict[str, str]] = {}
+        self.connections: dict[str, Connection] = {}
+
+    def load(self) -> Configuration:
+        settings = self._setup_settings()
+        values = read_setup(settings, self.scope, self.sections.series, self.problems)
+        self.scope = replace(self.scope, my_id=values.get("myid"))
+        self._note_ignored("config", settings)
+        for section in self.sections.conns.values():
+            if not section.bad:
+                self._conn(section)
+        for key, auto in (("plutoload", Auto.ADD), ("plutostart", Auto.START)):
+            self._named(settings.get(key), values.get(key, ()), auto)
+        self._rivals()
+        setup = make_setup(values, self.ignored)
+        return Configuration(setup, self.connections, self.problems, self.manual, self.sections.series)
+
+    def _setup_settings(self) -> dict[str, Setting]:
+        try:
+            return self.sections.expand(self.sections.setup)
+        except ConfError as error:
+            self.problems.note(f"{error}; config setup is read without it")
+            return {name: setting for name, setting in self.sections.setup.settings.items() if setting.value}
+
+    def _note_ignored(self, kind: str, settings: Mapping[str, Setting]) -> None:
+        for name, setting in settings.items():
+            if TABLES[kind][name].reason:
+                self.ignored.setdefault(name, setting.where)
+
+    def _conn(self, section: Section) -> None:
+        name = section.name
+        try:
+            settings = self.sections.expand(section)
+            if self._is_part(section, settings):
+                return
+            connection = build(name, section.where, settings, self.scope, self.sections.series)
+        except ConfError as error:
+            self.problems.note(f'{error}; conn "{name}" is left out')
+            return
+        self._note_ignored("conn", settings)
+        self.connections[name] = connection
+        manual = {key: setting.value for key, setting in settings.items() if CONN[key].manual}
+        if manual or connection.auto is Auto.MANUAL:
+            also = {key: settings[key].value for key in ("esp", "ah") if key in settings}
+            self.manual[name] = manual | also
+
+    def _is_part(self, section: Section, settings: Mapping[str, Setting]) -> bool:
+        """Whether it is only there for others to append, or for nothing: then it is no connection, and no problem."""
+        if "left" in settings and "right" in settings:
+            return False
+        own = section.settings.get("auto")
+        idle = "auto" not in settings or settings["auto"].value == "ignore"
+        return idle or (own is None and section.name in self.sections.appended)
+
+    def _named(self, setting: Setting | None, names: Iterable[str], auto: Auto) -> None:
+        """plutoload= and plutostart= of 1.9x: what is named there is loaded, or started, whatever its auto= says."""
+        for name in names:
+            if name in self.connections:
+                self.connections[name] = replace(self.connections[name], auto=auto)
+            elif not name.startswith("%") and setting:
+                self.problems.note(f'{setting.where}: {setting.name} names conn "{name}", which there is not')
+
+    def _rivals(self) -> None:
+        """Two peers for the same traffic: the kernel can send it to one of them only."""
+        seen: dict[object, Connection] = {}
+        for one in self.connections.values():
+            if one.auto in (Auto.IGNORE, Auto.MANUAL) or one.there.kind is not HostKind.ADDRESS:
+                continue
+            other = seen.setdefault((one.here.selector, one.there.selector), one)
+            if other.there.host != one.there.host and one.type is Type.TUNNEL:
+                self.problems.note(
+                    f'{one.where}: conn "{one.name}" is for the same traffic as conn "{other.name}" at {other.where}'
+                    " but with another peer: only one of them can be up, so give one auto=ignore"
+                )

@@ -1,0 +1,116 @@
+"""One conn of ipsec.conf(5), its parameters collected, into a Connection: what is checked of a conn as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from cygnet.conf import proposals
+from cygnet.conf.draft import Draft
+from cygnet.conf.ends import check_end, check_families, make_end, orient
+from cygnet.conf.parameters import CONN
+from cygnet.conf.sections import Setting
+from cygnet.conf.values import Scope
+from cygnet.connection.connection import AuthBy, Connection, DpdAction, HostKind, Type
+from cygnet.crypto.transforms import GROUPS
+
+DPD_DELAY = 30.0
+_R = TypeVar("_R")
+
+
+def build(name: str, where: str, settings: Mapping[str, Setting], scope: Scope, series: int) -> Connection:
+    """The connection; ConfError where it cannot be one."""
+    draft = Draft(name, where, settings)
+    if "connaddrfamily" in settings:
+        scope = replace(scope, version=draft.read("connaddrfamily", scope))
+    for key, row in CONN.items():
+        if key in settings and not row.manual:
+            draft.store(key, draft.read(key, scope))
+        elif series == 1 and row.old and row.sets:
+            draft.store(key, row.read(row.old, scope))
+    if series == 2:
+        _keys_from_dns(draft)
+    for side in ("left", "right"):
+        check_end(draft, side)
+    here, there = orient(draft, scope.local)
+    check_families(draft)
+    _proposals(draft)
+    _dead_peers(draft)
+    _check(draft)
+    return Connection(
+        name,
+        make_end(draft, here, scope.local),
+        make_end(draft, there, scope.local),
+        where=where,
+        **{key: value for key, value in draft.values.items() if key in Connection.__dataclass_fields__},
+    )
+
+
+def _keys_from_dns(draft: Draft) -> None:
+    """rsasigkey= of 2.x is %dnsondemand where nothing else is given, for ends with an identity to ask for."""
+    for side, end in draft.ends.items():
+        host = end.get("host")
+        if host and f"{side}rsasigkey" not in draft.settings and "cert" not in end:
+            end["keys_from_dns"] = host.kind is not HostKind.ANY or bool(end.get("id"))
+
+
+def _proposals(draft: Draft) -> None:
+    """ike=, esp=, ah=, auth=, phase2= and pfsgroup= into the fields that they come to."""
+    given = draft.values
+    protocol, key = _protocol(draft)
+    safe = proposals.SAFE_AH if protocol == "ah" else proposals.SAFE_ESP
+    ike = _tried(draft, "ike", lambda: proposals.ike(given.get("ike", proposals.SAFE_IKE)))
+    child = _tried(draft, key, lambda: proposals.child(given.get(key, safe), protocol))
+    groups = child.groups
+    if "pfsgroup" in given:
+        groups = (_tried(draft, "pfsgroup", lambda: proposals.group(given["pfsgroup"])),)
+    weak = [*ike.weak, *child.weak, *(GROUPS[number].name for number in groups if GROUPS[number].weak)]
+    given |= {"ike": ike.proposals, "child": child.proposals, "pfs_groups": groups, "weak": tuple(dict.fromkeys(weak))}
+
+
+def _protocol(draft: Draft) -> tuple[str, str]:
+    """esp or ah, and the parameter that lists its transforms.
+
+    FreeS/WAN's auth=ah is AH around ESP, which Cygnet does not negotiate; AH alone, without encryption, is
+    never read into it: a list of hashes must say that this is meant, or phase2=ah.
+    """
+    given = draft.values
+    key = "ah" if "ah" in given else "esp"
+    if given.get("phase2") == "ah":
+        return "ah", key
+    if given.get("auth") != "ah":
+        return "esp", "esp"
+    if key == "ah" or ("esp" in given and _tried(draft, "esp", lambda: proposals.is_hashes_only(given["esp"]))):
+        return "ah", key
+    raise draft.fault("auth", "AH around ESP cannot be had: leave auth out (ESP protects alone), or write phase2=ah")
+
+
+def _tried(draft: Draft, key: str, read: Callable[[], _R]) -> _R:
+    try:
+        return read()
+    except ValueError as error:
+        raise draft.fault(key, str(error)) from None
+
+
+def _dead_peers(draft: Draft) -> None:
+    """dpdaction= alone asks at the usual interval; none asks never."""
+    if draft.get("dpd_action") is DpdAction.NONE:
+        draft.values["dpd_delay"] = 0.0
+    elif "dpdaction" in draft.settings and "dpd_delay" not in draft.values:
+        draft.values["dpd_delay"] = DPD_DELAY
+
+
+def _check(draft: Draft) -> None:
+    """What the conn says as a whole must agree with itself."""
+    kind = draft.get("type")
+    if kind is Type.TRANSPORT:
+        for side, end in draft.ends.items():
+            if "subnet" in end and end["subnet"].num_addresses > 1:
+                raise draft.fault(f"{side}subnet", "type=transport is from host to host, without subnets")
+    if draft.get("auth_by") is AuthBy.NEVER and kind in (Type.TUNNEL, Type.TRANSPORT):
+        raise draft.fault("authby", "what is never negotiated needs type=passthrough, drop or reject")
+    longest = draft.get("rekey_margin") * (1 + draft.get("rekey_fuzz"))
+    for key, life in (("keylife", "key_life"), ("ikelifetime", "ike_lifetime")):
+        if draft.get("rekey") and draft.get(life) <= longest:
+            raise draft.fault(key, f"it must be longer than rekeymargin with its rekeyfuzz, {longest:.0f}s")

@@ -1,0 +1,1 @@
+"""The words that every other part uses: data without behaviour, all of it frozen."""

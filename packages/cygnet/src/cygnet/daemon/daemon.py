@@ -1,0 +1,160 @@
+"""The daemon as a whole: how it starts, what calls what, how it ends (pluto(8))."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from cygnet import __version__
+from cygnet.conf import load, load_secrets
+from cygnet.connection.connection import Auto, Connection, HostKind, Type
+from cygnet.connection.secret import Secrets
+from cygnet.control.server import Server
+from cygnet.daemon.commands import handle
+from cygnet.daemon.host import Host
+from cygnet.daemon.lock import Lock
+from cygnet.daemon.log import Log
+from cygnet.daemon.loop import Loop
+from cygnet.daemon.settings import Settings
+from cygnet.daemon.sockets import ANY, Sockets
+from cygnet.errors import CygnetError
+from cygnet.ike.engine import Engine
+from cygnet.ike.path import Path
+from cygnet.kernel.interface import Acquire, Event, Expire, Mapping
+from cygnet.tunnel.tunnels import Tunnels
+
+ROUTED = (Auto.ROUTE, Auto.START)
+
+
+class Daemon:
+    """``problems``: what was left out of the configuration, one sentence each."""
+
+    def __init__(self, settings: Settings, host: Host, log: Log) -> None:
+        """Start, or raise and leave nothing behind. Nothing is touched before the lock is held."""
+        self.settings, self.host, self.log = settings, host, log
+        self.loop = Loop(log)
+        with contextlib.ExitStack() as undo:
+            lock = Lock(settings.lock)
+            undo.callback(lock.release)
+            log(f"Starting Pluto (Cygnet {__version__})")
+            self._configure(undo)
+            self._serve(undo)
+            self._undo = undo.pop_all()
+        log("Pluto initialized")
+
+    def _configure(self, undo: contextlib.ExitStack) -> None:
+        self.local = self.host.local()
+        configuration = load(self.settings.config, self.local)
+        port = self.settings.ike_port or configuration.setup.port
+        self.setup, self.problems = replace(configuration.setup, port=port), configuration.problems
+        self.host.open(self.setup)
+        undo.callback(self.loop.guard, self.host.close)
+        self.sockets = Sockets(self.loop.selector, self._received, port, self.settings.nat_port)
+        undo.callback(self.loop.guard, self.sockets.close)
+        self.tunnels = Tunnels(self.host.kernel, self.host.updown, self.log, self.host.if_ids)
+        self.engine = Engine(
+            self.setup, Secrets(), self.tunnels, self.sockets.send, self.log, nat_port=self.settings.nat_port
+        )
+        undo.callback(self.loop.guard, self._end_engine)
+        for problem in [*self.problems, *self.read_secrets()]:
+            self.log(problem)
+        self._connections = configuration.connections
+
+    def _serve(self, undo: contextlib.ExitStack) -> None:
+        """The order of FreeS/WAN: connections are there before anybody can ask for them, then what auto= says."""
+        automatic = [one for one in self._connections.values() if one.auto not in (Auto.IGNORE, Auto.MANUAL)]
+        added = [one for one in automatic if self._attempt(self.engine.add, one)]
+        self.sockets.open(self.settings.listen or ANY, self.host.bypass, self.host.encapsulate)
+        self._watch_kernel()
+        server = Server(self.settings.socket, self.loop.selector, functools.partial(handle, self), time.monotonic)
+        undo.callback(self.loop.guard, server.close)
+        self.loop.timed += [self.engine, server]
+        self.host.ready(self.setup)
+        for one in added:
+            if one.auto in ROUTED:
+                self._attempt(self._route, one)
+        for one in added:
+            if one.auto is Auto.START:
+                self._attempt(self._start, one)
+
+    def run(self) -> None:
+        """Until told to end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.on_signal(number, self.loop.stop)
+        self.loop.on_signal(signal.SIGHUP, self._hung_up)
+        self.loop.run()
+
+    def close(self) -> None:
+        """Tell the peers, take everything of ours out of the kernel, leave no file behind."""
+        self.log("shutting down")
+        self._undo.close()
+
+    def read_local(self) -> None:
+        """Look at this box's addresses anew."""
+        self.local = self.host.local()
+
+    def read_secrets(self) -> list[str]:
+        """Read ipsec.secrets anew; returns what was wrong in it."""
+        try:
+            self.engine.secrets = load_secrets(self.settings.secrets)
+        except CygnetError as problem:
+            return [str(problem)]
+        return list(self.engine.secrets.problems)
+
+    def interfaces(self) -> list[str]:
+        """A line for each address that IPsec can use."""
+        return [
+            f"interface {self.host.if_ids[name][0] if name in self.host.if_ids else name}/{name} {address}"
+            for name, addresses in self.local.addresses.items()
+            for address in addresses
+        ]
+
+    def _attempt(self, step: Callable[[Connection, float], object], connection: Connection) -> bool:
+        """One bad connection keeps no other from its start."""
+        try:
+            step(connection, time.monotonic())
+        except CygnetError as problem:
+            self.log(f'"{connection.name}": {problem}')
+            return False
+        return True
+
+    def _route(self, connection: Connection, _now: float) -> None:
+        """A peer that can be anyone has no traffic to wait for."""
+        if connection.there.kind is HostKind.ADDRESS:
+            self.tunnels.route(connection)
+
+    def _start(self, connection: Connection, now: float) -> None:
+        """A peer that can be anyone has to call."""
+        if connection.there.kind is HostKind.ADDRESS and connection.type in (Type.TUNNEL, Type.TRANSPORT):
+            self.engine.initiate(connection.name, now, None, None)
+
+    def _received(self, packet: bytes, path: Path) -> None:
+        self.engine.receive(packet, path, time.monotonic())
+
+    def _watch_kernel(self) -> None:
+        if self.host.kernel.fileno() >= 0:
+            self.loop.selector.register(self.host.kernel.fileno(), selectors.EVENT_READ, self._kernel_speaks)
+
+    def _kernel_speaks(self, _mask: int) -> None:
+        for event in self.host.kernel.events():
+            self.loop.guard(self._take, event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Acquire():
+                self.engine.acquired(event, time.monotonic())
+            case Expire():
+                self.engine.expired(event, time.monotonic())
+            case Mapping():
+                self.engine.mapped(event, time.monotonic())
+
+    def _end_engine(self) -> None:
+        self.engine.shutdown(time.monotonic())
+
+    def _hung_up(self) -> None:
+        self.log('Pluto does nothing at SIGHUP; perhaps you want "ipsec auto --ready"')

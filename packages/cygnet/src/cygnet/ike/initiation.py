@@ -1,0 +1,172 @@
+"""Bringing connections up: phase 1 if there is none with the peer, then phase 2, and what follows when either fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cygnet.connection.connection import AuthBy, Connection
+from cygnet.errors import CygnetError
+from cygnet.ike.live import Attempt, Live, is_negotiated
+from cygnet.ike.path import IKE_PORT, Path
+from cygnet.ike.progress import COMMENT, LOG, NO_ANSWER
+from cygnet.ike.v1 import authentication
+from cygnet.ike.v1.exchange import Refused
+from cygnet.ike.v1.quick_initiator import QuickInitiator
+from cygnet.ike.v1.sa import IsakmpSa
+
+if TYPE_CHECKING:
+    from cygnet.ike.engine import Engine
+
+# Seconds before a refused negotiation is tried again, then twice as long each time.
+FIRST_RETRY = 5.0
+LONGEST_RETRY = 300.0
+
+
+class CannotInitiate(CygnetError):
+    """A connection that cannot be brought up from this end; says why."""
+
+
+class Initiation:
+    """What is being brought up. ``pending``: lives that wait for phase 1."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.pending: list[Live] = []
+
+    def start(self, live: Live, attempt: Attempt | None) -> None:
+        """Bring a connection up, or anew if it is up. Raises CannotInitiate."""
+        self._check(live.connection)
+        live.wanted = True
+        if attempt:
+            if live.attempt:
+                live.attempt.finish(NO_ANSWER)
+            live.attempt = attempt
+        self.negotiate(live)
+
+    def _check(self, connection: Connection) -> None:
+        where = f'"{connection.name}" ({connection.where})'
+        if not is_negotiated(connection) or connection.auth_by is AuthBy.NEVER:
+            raise CannotInitiate(f"{where} is a plain policy: there is nothing to negotiate, use ipsec auto --route")
+        if connection.there.host is None or connection.here.host is None:
+            raise CannotInitiate(
+                f"{where} is for a peer at any address: it cannot be initiated from here, the peer has to"
+            )
+        try:
+            if connection.auth_by is AuthBy.SECRET:
+                authentication.preshared_key(self.engine, connection)
+            else:
+                authentication.private_key(self.engine, connection)
+        except CygnetError as error:
+            raise CannotInitiate(f"{where}: {error}") from None
+
+    def negotiate(self, live: Live) -> None:
+        """Start phase 2 at once if phase 1 stands, else phase 1, unless either is under way."""
+        if live.retry:
+            live.retry.cancel()
+            live.retry = None
+        sa = self.engine.isakmp_for(live)
+        if sa is not None:
+            self._quick(sa, live)
+            return
+        if live not in self.pending:
+            self.pending.append(live)
+        if not any(not one.established and one.initiator and serves(one, live) for one in self.engine.sas):
+            self.phase_one(live)
+
+    def phase_one(self, live: Live) -> None:
+        """Start main mode for a connection."""
+        here, there = live.connection.here.host, live.connection.there.host
+        if here is None or there is None:
+            return
+        path = Path(
+            here,
+            self.engine.setup.port,
+            there,
+            IKE_PORT if self.engine.setup.port == IKE_PORT else self.engine.setup.port,
+        )
+        self.engine.start_main_mode(live, path)
+
+    def _quick(self, sa: IsakmpSa, live: Live) -> None:
+        busy = any(quick.live is live and quick.state == "STATE_QUICK_I1" for quick in self.engine.quick_modes(sa))
+        if busy:
+            return
+        quick = QuickInitiator(self.engine, sa, live, self.engine.new_message_id())
+        self.engine.add_quick(quick)
+        try:
+            quick.start()
+        except Refused as error:
+            quick.given_up(str(error))
+
+    def phase_one_stands(self, sa: IsakmpSa) -> None:
+        """Whoever waited for this phase 1 goes on; who got its SAs from the peer meanwhile need not."""
+        waiting = [live for live in self.pending if serves(sa, live)]
+        self.pending = [live for live in self.pending if live not in waiting]
+        for live in waiting:
+            newest = live.newest
+            if newest is not None and newest.born >= sa.born and not newest.initiator:
+                self.stands(live)
+            else:
+                self._quick(sa, live)
+
+    def phase_one_failed(self, sa: IsakmpSa, reason: str) -> None:
+        """Whoever waited for it has failed, if it was ours."""
+        if not sa.initiator:
+            return
+        waiting = [live for live in self.pending if serves(sa, live)]
+        self.pending = [live for live in self.pending if live not in waiting]
+        for live in waiting:
+            self.failed(live, reason)
+
+    def stands(self, live: Live) -> None:
+        """It is up."""
+        live.tries, live.why = 0, ""
+        if live.retry:
+            live.retry.cancel()
+            live.retry = None
+        if live.attempt:
+            attempt, live.attempt = live.attempt, None
+            attempt.finish(0)
+
+    def failed(self, live: Live, reason: str) -> None:
+        """An attempt has failed: tell who waits, and try again later if the connection says so."""
+        live.why = reason
+        live.tries += 1
+        most = live.connection.keying_tries
+        again = live.wanted and (most == 0 or live.tries < most)
+        if again:
+            wait = min(FIRST_RETRY * 2 ** min(live.tries - 1, 10), LONGEST_RETRY)
+            number = f"{live.tries + 1} of {most or 'an unlimited number'}"
+            self.engine.tell(
+                live, COMMENT, f"{live.label}: starting keying attempt {number} in {wait:.0f} s, but releasing whack"
+            )
+            live.retry = self.engine.timers.at(self.engine.now + wait, lambda: self.negotiate(live))
+        else:
+            live.wanted = False
+            if live.newest is None:
+                self.engine.guard(lambda: self.engine.tunnels.failed(live.connection))
+        if live.attempt:
+            attempt, live.attempt = live.attempt, None
+            attempt.finish(NO_ANSWER)
+
+    def cancel(self, live: Live, reason: str) -> None:
+        """It is not wanted any more."""
+        live.wanted, live.why, live.tries = False, reason, 0
+        self.pending = [one for one in self.pending if one is not live]
+        if live.retry:
+            live.retry.cancel()
+            live.retry = None
+        if live.attempt:
+            attempt, live.attempt = live.attempt, None
+            attempt.report(LOG, f"{live.label}: {reason}")
+            attempt.finish(NO_ANSWER)
+
+
+def serves(sa: IsakmpSa, live: Live) -> bool:
+    """Whether phase 1 of ``sa`` is, or will be, good for a connection: same hosts, names and way to prove them."""
+    mine, its = live.connection, sa.live.connection
+    if mine.here.host != its.here.host or mine.auth_by is not its.auth_by or mine.here.identity != its.here.identity:
+        return False
+    if mine.there.host not in (its.there.host, sa.path.remote):
+        return False
+    proved = sa.peer.id if sa.established else its.there.identity
+    return mine.there.identity == proved

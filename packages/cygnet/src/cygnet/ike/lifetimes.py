@@ -1,0 +1,111 @@
+"""When SAs are replaced and when they end: rekeying before expiry, make before break, one pair left after a collision."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cygnet.connection.connection import Connection
+from cygnet.ike.initiation import serves
+from cygnet.ike.live import Child, Live
+from cygnet.ike.progress import LOG
+from cygnet.ike.v1.sa import IsakmpSa
+
+if TYPE_CHECKING:
+    from cygnet.ike.engine import Engine
+
+# A replaced pair stays this long for packets that are under way, and for a peer that has not switched yet.
+GRACE = 10.0
+# Two pairs made by two exchanges within this time are one rekeying that both ends began.
+COLLISION = 60.0
+
+
+class Lifetimes:
+    """Timers of ISAKMP SAs and of pairs of SAs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def margin(self, connection: Connection, lifetime: float, initiator: bool) -> float:
+        """How long before its end an SA is replaced; a responder waits longer, so that not both begin."""
+        fuzz = connection.rekey_fuzz * int.from_bytes(self.engine.random(2), "big") / 0xFFFF
+        margin = connection.rekey_margin * (1 + fuzz) if initiator else connection.rekey_margin / 2
+        return min(margin, lifetime / 2)
+
+    def of_isakmp(self, sa: IsakmpSa) -> None:
+        """Set the timers of an established ISAKMP SA."""
+        connection, at = sa.live.connection, self.engine.timers.at
+        margin = self.margin(connection, sa.lifetime, sa.initiator)
+        if connection.rekey:
+            sa.timers.append(at(self.engine.now + sa.lifetime - margin, lambda: self._replace_isakmp(sa)))
+        sa.timers.append(
+            at(self.engine.now + sa.lifetime, lambda: self.engine.drop_isakmp(sa, "expired", tell_peer=True))
+        )
+
+    def _replace_isakmp(self, sa: IsakmpSa) -> None:
+        """Negotiate phase 1 anew if it is still the one in use and somebody needs it."""
+        if sa.superseded or not any(live.wanted or live.children for live in self._users(sa)):
+            return
+        live = next((one for one in self._users(sa) if one.connection.there.host and not one.instance), None)
+        if live is not None:
+            self.engine.tell(live, LOG, f"{sa.label}: replacing the ISAKMP SA before it expires")
+            self.engine.initiation.phase_one(live)
+
+    def _users(self, sa: IsakmpSa) -> list[Live]:
+        return [live for live in self.engine.roster.everyone() if live is sa.live or serves(sa, live)]
+
+    def supersede_isakmp(self, new: IsakmpSa) -> None:
+        """An older ISAKMP SA with the same peer is used no more; whoever began the newer one ends it, later."""
+        for old in list(self.engine.sas):
+            if old is new or not old.established or old.superseded or not serves(old, new.live):
+                continue
+            loser = self._loser(old, new)
+            loser.superseded = True
+            if (new if loser is old else old).initiator:
+                when = self.engine.now + GRACE
+                loser.timers.append(self.engine.timers.at(when, partial(self.engine.drop_isakmp, loser, "superseded", True)))
+
+    def _loser(self, old: IsakmpSa, new: IsakmpSa) -> IsakmpSa:
+        """The older one; of two begun at the same moment from both ends, the one with the lower cookie."""
+        if old.initiator != new.initiator and abs(old.born - new.born) < COLLISION:
+            return min(old, new, key=lambda sa: sa.icookie)
+        return old
+
+    def of_child(self, live: Live, child: Child) -> None:
+        """Set the timers of an established pair."""
+        lifetime, at = child.sa.lifetime, self.engine.timers.at
+        margin = self.margin(live.connection, lifetime, child.initiator)
+        if live.connection.rekey and live.connection.there.host is not None and not live.instance:
+            child.timers.append(at(self.engine.now + lifetime - margin, lambda: self._replace_child(live, child)))
+        child.timers.append(at(self.engine.now + lifetime, lambda: self._child_expired(live, child)))
+
+    def _replace_child(self, live: Live, child: Child) -> None:
+        if child is live.newest and not child.replaced:
+            self.engine.tell(live, LOG, f"{live.label} #{child.sa.serial}: replacing the IPsec SA before it expires")
+            self.engine.initiation.negotiate(live)
+
+    def _child_expired(self, live: Live, child: Child) -> None:
+        self.engine.remove_child(live, child, "expired", tell_peer=True)
+        if live.newest is None and live.wanted and live.connection.rekey:
+            self.engine.initiation.negotiate(live)
+
+    def supersede_children(self, live: Live, new: Child) -> None:
+        """Older pairs for the same traffic go; whoever began the winner's exchange deletes them, after a grace."""
+        for old in list(live.children):
+            same = (old.sa.ours, old.sa.theirs) == (new.sa.ours, new.sa.theirs)
+            if old is new or not same or not old.outbound or old.replaced:
+                continue
+            loser = self._losing_child(old, new)
+            winner = new if loser is old else old
+            loser.replaced = True
+            if winner.initiator:
+                when = self.engine.now + GRACE
+                loser.timers.append(self.engine.timers.at(when, partial(self._end, live, loser)))
+
+    def _losing_child(self, old: Child, new: Child) -> Child:
+        if old.initiator != new.initiator and abs(old.born - new.born) < COLLISION:
+            return min(old, new, key=lambda child: child.nonce)
+        return old
+
+    def _end(self, live: Live, child: Child) -> None:
+        self.engine.remove_child(live, child, "replaced by a newer one", tell_peer=True)

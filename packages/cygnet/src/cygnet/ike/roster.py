@@ -1,0 +1,133 @@
+"""Which connections there are, and which of them a peer, or a peer's request for traffic, is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cygnet.connection.connection import Address, Connection, HostKind, host_network
+from cygnet.connection.identity import Identity
+from cygnet.connection.selector import Network, Selector
+from cygnet.errors import CygnetError
+from cygnet.ike.live import Live, instantiate, is_negotiated
+from cygnet.ike.numbers import Notify
+from cygnet.ike.v1.exchange import Refused
+from cygnet.ike.v1.sa import IsakmpSa
+
+MOST_INSTANCES = 5000
+SHOWN = 8
+
+
+class UnknownConnection(CygnetError):
+    """No connection of that name has been added."""
+
+
+class Roster:
+    """Connections by name, and their lives: one for a permanent connection, one a peer for a %any connection."""
+
+    def __init__(self) -> None:
+        self.lives: dict[str, Live] = {}
+        self.instances: list[Live] = []
+        self._numbers: dict[str, int] = {}
+
+    def add(self, connection: Connection) -> Live:
+        """Keep a connection."""
+        live = Live(connection)
+        self.lives[connection.name] = live
+        return live
+
+    def get(self, name: str) -> Live:
+        """The life of a connection. Raises UnknownConnection."""
+        if name not in self.lives:
+            raise UnknownConnection(f'no connection named "{name}": ipsec auto --add {name} loads it from ipsec.conf')
+        return self.lives[name]
+
+    def family(self, name: str) -> list[Live]:
+        """A connection and its instances."""
+        return [self.get(name), *(live for live in self.instances if live.connection.name == name)]
+
+    def everyone(self) -> Iterator[Live]:
+        """All lives."""
+        yield from self.lives.values()
+        yield from self.instances
+
+    def remove(self, name: str) -> None:
+        """Forget a connection and its instances."""
+        self.lives.pop(name, None)
+        self.instances = [live for live in self.instances if live.connection.name != name]
+
+    def forget_idle(self, live: Live) -> None:
+        """An instance without SAs has no life of its own."""
+        if live.instance and not live.children and live in self.instances:
+            self.instances.remove(live)
+
+    def candidates(self, local: Address, remote: Address) -> list[Live]:
+        """Connections that a first message between these addresses may be for: those that name the peer come first."""
+        found = [
+            live
+            for live in self.lives.values()
+            if is_negotiated(live.connection) and live.connection.here.host == local
+        ]
+        exact = [live for live in found if live.connection.there.host == remote]
+        return exact + [live for live in found if live.connection.there.kind is HostKind.ANY]
+
+    def instance(self, template: Live, remote: Address, peer_id: Identity | None) -> Live:
+        """The instance of a %any connection for a peer, made if there is none."""
+        connection = template.connection
+        for live in self.instances:
+            if live.connection.name == connection.name and live.connection.there.host == remote:
+                if live.connection.there.identity == peer_id or peer_id is None:
+                    return live
+        if len(self.instances) >= MOST_INSTANCES:
+            raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
+        number = self._numbers[connection.name] = self._numbers.get(connection.name, 0) + 1
+        live = instantiate(connection, remote, peer_id, number)
+        self.instances.append(live)
+        return live
+
+    def for_traffic(self, sa: IsakmpSa, ours: Selector, theirs: Selector, private: tuple[Network, ...]) -> Live:
+        """The connection that serves this traffic with the peer of ``sa``. Raises Refused."""
+        lives = [sa.live, *(live for live in self.lives.values() if live is not sa.live)]
+        known = [live for live in lives if self._same_peer(live, sa)]
+        for live in known:
+            if _fits(live.connection, sa, ours, theirs, private):
+                return live if live.connection.there.host else self.instance(live, sa.path.remote, sa.peer.id)
+        have = ", ".join(
+            f"{live.connection.here.selector} to {live.connection.there.selector or '%any'}" for live in known[:SHOWN]
+        )
+        raise Refused(
+            Notify.INVALID_ID_INFORMATION,
+            f"no connection is for traffic between {ours} here and {theirs} at {sa.peer.id}; with this peer we have: {have}",
+        )
+
+    def _same_peer(self, live: Live, sa: IsakmpSa) -> bool:
+        """Whether a connection is with the very peer that phase 1 proved."""
+        mine, its = live.connection, sa.live.connection
+        if not is_negotiated(mine) or mine.here.host != its.here.host or mine.here.identity != its.here.identity:
+            return False
+        if mine.there.host not in (None, sa.path.remote, its.there.host) or mine.auth_by is not its.auth_by:
+            return False
+        if mine.there.host is None and mine.there.kind is not HostKind.ANY:
+            return False
+        return mine.there.identity in (None, sa.peer.id)
+
+
+def _fits(connection: Connection, sa: IsakmpSa, ours: Selector, theirs: Selector, private: tuple[Network, ...]) -> bool:
+    mine = connection.here.selector
+    if mine is None or not _same(mine, ours):
+        return False
+    end = connection.there
+    if (end.protocol, end.port or theirs.port) != (theirs.protocol, theirs.port):
+        return False
+    if end.subnet is not None:
+        return theirs.network == end.subnet
+    if end.subnet_within is not None:
+        return Selector(end.subnet_within).holds(Selector(theirs.network))
+    if theirs.network == host_network(end.host or sa.path.remote):
+        return True
+    # A peer behind NAT asks for the address that it has there.
+    single = theirs.network.prefixlen == theirs.network.max_prefixlen
+    return sa.peer.behind_nat and single and any(Selector(n).holds(Selector(theirs.network)) for n in private)
+
+
+def _same(mine: Selector, asked: Selector) -> bool:
+    return mine.network == asked.network and mine.protocol == asked.protocol and mine.port in (0, asked.port)

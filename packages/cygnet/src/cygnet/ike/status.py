@@ -1,0 +1,90 @@
+"""What ipsec auto --status says: each connection, its SAs, and in words why one is not up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cygnet.connection.connection import Connection, End
+from cygnet.errors import CygnetError
+from cygnet.ike.live import Child, Live
+
+if TYPE_CHECKING:
+    from cygnet.ike.engine import Engine
+    from cygnet.ike.v1.sa import IsakmpSa
+
+
+def status(engine: Engine) -> list[str]:
+    """Lines of text, the configuration first, then what is going on."""
+    lines = [f"interface {ours}/{physical}" for ours, physical in engine.setup.interfaces]
+    for live in engine.roster.everyone():
+        lines += _connection(engine, live)
+    lines.append("")
+    for sa in engine.sas:
+        lines.append(_isakmp(engine, sa))
+    for live in engine.roster.everyone():
+        lines += [_child(engine, live, child) for child in live.children]
+    if len(engine.half_open):
+        lines.append(f"{len(engine.half_open)} half-open negotiations")
+    return lines
+
+
+def _connection(engine: Engine, live: Live) -> list[str]:
+    connection = live.connection
+    routing = engine.tunnels.routing(connection.name)
+    owner = f"#{live.newest.sa.serial}" if live.newest else "#0"
+    lines = [f"{live.label}: {_end(connection.here)}...{_end(connection.there)}; {routing}; eroute owner: {owner}"]
+    if live.instance:
+        return lines
+    tries = connection.keying_tries or "%forever"
+    lines.append(
+        f"{live.label}:   ike_life: {connection.ike_lifetime:.0f}s; ipsec_life: {connection.key_life:.0f}s; "
+        f"rekey_margin: {connection.rekey_margin:.0f}s; rekey_fuzz: {connection.rekey_fuzz:.0%}; keyingtries: {tries}"
+    )
+    lines.append(f"{live.label}:   policy: {_policy(connection)}; interface: {connection.here.interface or '?'}")
+    if live.newest is None and live.why:
+        lines.append(f"{live.label}:   not up: {live.why}")
+    return lines
+
+
+def _end(end: End) -> str:
+    host = str(end.host) if end.host else end.kind.value
+    identity = f"[{end.id}]" if end.id else ""
+    behind = f"{end.subnet}===" if end.subnet else ""
+    narrowed = f":{end.protocol}/{end.port or '%any'}" if end.protocol else ""
+    return f"{behind}{host}{identity}{narrowed}"
+
+
+def _policy(connection: Connection) -> str:
+    flags = {
+        connection.auth_by.value.upper(): True,
+        connection.type.value.upper(): True,
+        "PFS": connection.pfs,
+        "COMPRESS": connection.compress,
+        "DONTREKEY": not connection.rekey,
+        f"weak: {', '.join(connection.weak)}": bool(connection.weak),
+    }
+    return "+".join(word for word, set_ in flags.items() if set_)
+
+
+def _isakmp(engine: Engine, sa: IsakmpSa) -> str:
+    if not sa.established:
+        return f"#{sa.serial}: {sa.live.label} {sa.path}: {sa.state}"
+    left = sa.born + sa.lifetime - engine.now
+    offer = f"; {sa.offer.proposal}" if sa.offer else ""
+    natted = "; NAT between" if sa.behind_nat or sa.peer.behind_nat else ""
+    return f"#{sa.serial}: {sa.live.label} {sa.path}: {sa.state} (ISAKMP SA established); expires in {left:.0f}s{offer}{natted}"
+
+
+def _child(engine: Engine, live: Live, child: Child) -> str:
+    leg = child.sa.legs[-1]
+    state = "STATE_QUICK_I2" if child.initiator else "STATE_QUICK_R2"
+    newest = "; newest IPSEC; eroute owner" if child is live.newest else ""
+    left = child.born + child.sa.lifetime - engine.now
+    suite = "-".join(word for word in (leg.encryption, leg.integrity) if word)
+    text = f"#{child.sa.serial}: {live.label} {state} (IPsec SA established); expires in {left:.0f}s{newest}; "
+    text += f"{leg.protocol}.{leg.spi_out:x}@{child.sa.remote} {leg.protocol}.{leg.spi_in:x}@{child.sa.local} {suite} {child.sa.mode}"
+    try:
+        counters = engine.tunnels.counters(child.sa)
+    except CygnetError as error:
+        return f"{text}; {error}"
+    return f"{text}; in {counters.packets} packets {counters.bytes} bytes" if counters else f"{text}; not in the kernel"

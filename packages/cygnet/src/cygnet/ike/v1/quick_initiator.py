@@ -1,0 +1,109 @@
+"""Quick mode as the initiator."""
+
+from __future__ import annotations
+
+from cygnet.connection.connection import Type
+from cygnet.connection.selector import Selector
+from cygnet.crypto.exchange import KeyExchange
+from cygnet.ike.fields import Malformed, Wire
+from cygnet.ike.message import Header
+from cygnet.ike.numbers import Mode, Notify
+from cygnet.ike.payloads import KeyExchangeData, NatOriginalAddress, Nonce, Notification
+from cygnet.ike.progress import STATE_QUICK_I1, SUCCESS
+from cygnet.ike.v1 import phase_two, selectors
+from cygnet.ike.v1.exchange import Refused
+from cygnet.ike.v1.quick_mode import QuickMode
+
+
+class QuickInitiator(QuickMode):
+    """I1: proposal sent. I2: established."""
+
+    INITIATOR = True
+    terms: phase_two.Terms
+
+    def start(self) -> None:
+        """Send the first message. Raises Refused if the connection's ends are not known."""
+        connection = self.connection
+        self.ours, self.theirs = self._selectors()
+        group = self.pfs_groups()[0] if connection.pfs else 0
+        self.terms = phase_two.Terms(self.mode(), group)
+        offered = phase_two.offer_payload(connection, self.terms, self.spi, self.cpi)
+        payloads: tuple[Wire, ...] = (offered, Nonce(self.nonce))
+        if group:
+            self.key_exchange = KeyExchange(group)
+            payloads += (KeyExchangeData(self.key_exchange.public),)
+        payloads += (selectors.write(self.ours), selectors.write(self.theirs), *self._original_addresses())
+        self.quick_state = "STATE_QUICK_I1"
+        self.engine.tell(self.live, STATE_QUICK_I1, f"{self.label}: STATE_QUICK_I1: initiate")
+        self.transmit(self.seal(b"", payloads), awaiting=True)
+
+    def _selectors(self) -> tuple[Selector, Selector]:
+        ours, theirs = self.connection.here.selector, self.connection.there.selector
+        if ours is None or theirs is None:
+            raise Refused(
+                Notify.INVALID_ID_INFORMATION, "a connection to %any waits for its peer: it cannot be initiated"
+            )
+        return ours, theirs
+
+    def _original_addresses(self) -> tuple[NatOriginalAddress, ...]:
+        """In transport mode the peer needs our address before the NAT, for checksums (RFC 3947, section 5.2)."""
+        if self.terms.mode is not Mode.UDP_TRANSPORT:
+            return ()
+        path = self.sa.path
+        return tuple(NatOriginalAddress(1 if a.version == 4 else 5, a.packed) for a in (path.local, path.remote))
+
+    def receive(self, header: Header, packet: bytes) -> None:
+        """The responder's answer. Raises Malformed, Refused, KernelError."""
+        if self.quick_state != "STATE_QUICK_I1":
+            raise Malformed(f"a quick mode message in {self.quick_state}")
+        message = self.open(header, packet, self.nonce)
+        answer, identities, peer_public = self.read(message)
+        modes, groups = (self.terms.mode,), (self.terms.group,)
+        chosen = phase_two.choose(answer, self.connection.child, modes, groups)
+        if len(answer.proposals) != len(chosen.proposals) or (chosen.cpi and not self.connection.compress):
+            raise Malformed("the answer has more proposals than one choice needs, or IPComp that was not offered")
+        if identities and [selectors.read(one) for one in identities] != [self.ours, self.theirs]:
+            raise Refused(Notify.INVALID_ID_INFORMATION, "the peer answered for other traffic than it was asked for")
+        self.child = self.make_child(chosen, self.ours, self.theirs, self.shared(chosen.terms, peer_public))
+        self.answered(packet)
+        self.engine.install(self.child, inbound=True, outbound=True)
+        self.quick_state = "STATE_QUICK_I2"
+        keys = self.sa.need_keys()
+        self.transmit(self._confirmation(keys.hash, keys.a), awaiting=False)
+        self.engine.tell(
+            self.live, SUCCESS, f"{self.label}: STATE_QUICK_I2: sent QI2, IPsec SA established {describe(self)}"
+        )
+        self.engine.child_established(self, message.all(Notification))
+
+    def _confirmation(self, hash_name: str, skeyid_a: bytes) -> bytes:
+        from cygnet.crypto.derive import hash_3
+        from cygnet.ike.numbers import Exchange
+        from cygnet.ike.payloads import HashData
+
+        proof = HashData(hash_3(hash_name, skeyid_a, self._mid, self.nonce, self.peer_nonce))
+        packet, self.iv = self.sa.seal(Exchange.QUICK, self.message_id, (proof,), self.iv)
+        return packet
+
+    def refused(self, notification: Notification) -> None:
+        """The peer says, under the protection of phase 1, that it will not have this."""
+        reason = f"the peer refused: {notification}"
+        if notification.type == Notify.NO_PROPOSAL_CHOSEN:
+            mode = "transport" if self.connection.type is Type.TRANSPORT else "tunnel"
+            pfs = f", PFS group{self.terms.group}" if self.terms.group else ", no PFS"
+            reason += f". Our proposals were: {', '.join(map(str, self.connection.child))} ({mode}{pfs})"
+        if notification.type == Notify.INVALID_ID_INFORMATION:
+            reason += f": it has no connection for traffic between {self.ours} and {self.theirs}"
+        self.given_up(reason)
+
+    def unanswered(self) -> str:
+        """What silence means."""
+        return "No acceptable response to our first Quick Mode message: perhaps peer likes no proposal"
+
+
+def describe(quick: QuickMode) -> str:
+    """The SPIs and the suite of an established pair, in FreeS/WAN's manner."""
+    if quick.child is None:
+        return ""
+    leg = quick.child.sa.legs[-1]
+    suite = "-".join(word for word in (leg.encryption, leg.integrity) if word)
+    return f"{{{leg.protocol.upper()}=>0x{leg.spi_out:08x} <0x{leg.spi_in:08x} {suite}}}"

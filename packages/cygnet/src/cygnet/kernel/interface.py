@@ -1,0 +1,81 @@
+"""What the rest of the daemon may ask of a kernel: kernel/xfrm.py does it, kernel/fake.py plays it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cygnet.connection.connection import Address
+from cygnet.connection.selector import Selector
+from cygnet.errors import CygnetError
+from cygnet.kernel.policy import Policy
+from cygnet.kernel.sa import Sa, SaCounters, SaKey
+
+
+class KernelError(CygnetError):
+    """The kernel refused; says what it was asked and why it refused."""
+
+
+@dataclass(frozen=True)
+class Acquire:
+    """Traffic met a policy without an SA. ``reqid``: the template's. ``source``, ``destination``: the packet's."""
+
+    reqid: int
+    source: Selector
+    destination: Selector
+
+
+@dataclass(frozen=True)
+class Expire:
+    """An SA reached its soft or ``hard`` lifetime."""
+
+    key: SaKey
+    reqid: int
+    hard: bool
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A peer behind NAT sends from another address or port now."""
+
+    key: SaKey
+    reqid: int
+    source: Address
+    source_port: int
+
+
+Event = Acquire | Expire | Mapping
+
+
+class Kernel(Protocol):
+    """Every call is short and synchronous; each raises KernelError."""
+
+    def add_sa(self, sa: Sa) -> None:
+        """Install an SA; one that is there already is an error."""
+
+    def update_sa(self, sa: Sa) -> None:
+        """Change the addresses, ports or lifetimes of an SA that is there."""
+
+    def move_sa(self, key: SaKey, sa: Sa) -> None:
+        """Put ``sa`` in the place of the SA ``key``, which keeps its sequence numbers and replay state."""
+
+    def delete_sa(self, key: SaKey) -> None:
+        """Remove an SA; one that has gone already is no error."""
+
+    def query_sa(self, key: SaKey) -> SaCounters | None:
+        """Its counters, None if there is none."""
+
+    def put_policy(self, policy: Policy) -> None:
+        """Install a policy, or replace the one of the same name in place, with no moment without either."""
+
+    def delete_policy(self, policy: Policy) -> None:
+        """Remove a policy; one that has gone already is no error."""
+
+    def flush(self) -> None:
+        """Remove every SA and policy that a Cygnet daemon installed, and nothing else."""
+
+    def fileno(self) -> int:
+        """A file descriptor that is readable when there are events; -1 for none."""
+
+    def events(self) -> list[Event]:
+        """The events that have come since last time; empty rather than waiting."""

@@ -1,0 +1,98 @@
+"""Which connections there are, and their reqids, interfaces and routes: memory only, no kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cygnet.connection.connection import Connection, Type
+from cygnet.connection.selector import Network
+from cygnet.kernel import ours
+from cygnet.kernel.interface import KernelError
+from cygnet.tunnel.route import Route, Span
+
+# Connections whose traffic does not go through an XFRM interface.
+_DIRECT = (Type.TRANSPORT, Type.PASSTHROUGH)
+
+
+class Registry:
+    """``if_ids``: physical interface -> its (ipsecN, if_id)."""
+
+    def __init__(self, if_ids: Mapping[str, tuple[str, int]]) -> None:
+        self._if_ids = if_ids
+        self._names: dict[str, dict[str, Route]] = {}
+        self._reqids: dict[int, Route] = {}
+        self._last_reqid = ours.REQIDS.start - 1
+        self._routed: dict[tuple[str, Network], int] = {}
+
+    def add(self, connection: Connection) -> None:
+        """Make a connection known."""
+        self._names.setdefault(connection.name, {})
+
+    def forget(self, connection: Connection) -> None:
+        """The opposite."""
+        self._names.pop(connection.name, None)
+
+    def get(self, name: str, instance: str = "") -> Route | None:
+        """The route of a connection or instance, if it has one."""
+        return self._names.get(name, {}).get(instance)
+
+    def of_connection(self, name: str) -> list[Route]:
+        """All of its instances."""
+        return list(self._names.get(name, {}).values())
+
+    def of_reqid(self, reqid: int) -> Route | None:
+        """Whose it is."""
+        return self._reqids.get(reqid)
+
+    def find(self, connection: Connection, instance: str, span: Span) -> Route:
+        """The route of a connection or instance, made if need be."""
+        found = self.get(connection.name, instance)
+        if found:
+            return found
+        interface, if_id = self._interface(connection, span)
+        route = Route(connection, instance, self._new_reqid(), interface, if_id, span)
+        self._names.setdefault(connection.name, {})[instance] = route
+        self._reqids[route.reqid] = route
+        return route
+
+    def drop(self, route: Route) -> None:
+        """Forget a route."""
+        self._names[route.connection.name].pop(route.instance, None)
+        self._reqids.pop(route.reqid, None)
+
+    def mark_routed(self, route: Route) -> None:
+        """A route to its destination stands."""
+        key = (route.interface, route.span.theirs.network)
+        self._routed[key] = self._routed.get(key, 0) + 1
+        route.routed = True
+
+    def mark_unrouted(self, route: Route) -> bool:
+        """It needs that route no more; true if nobody else does either."""
+        key = (route.interface, route.span.theirs.network)
+        route.routed = False
+        left = self._routed.pop(key, 1) - 1
+        if left:
+            self._routed[key] = left
+        return not left
+
+    def _interface(self, connection: Connection, span: Span) -> tuple[str, int]:
+        physical = connection.here.interface
+        if connection.type in _DIRECT or span.mode == "transport":
+            return (physical, 0)
+        if physical in self._if_ids:
+            return self._if_ids[physical]
+        if len(self._if_ids) == 1:
+            return next(iter(self._if_ids.values()))
+        place = f"on {physical}" if physical else "on an unknown interface"
+        raise KernelError(
+            f'"{connection.name}" is {place}, which has no ipsecN: name it in interfaces= of config setup'
+        )
+
+    def _new_reqid(self) -> int:
+        """The least recently freed, so that late events of a forgotten connection find nobody."""
+        for step in range(1, len(ours.REQIDS) + 1):
+            reqid = ours.REQIDS[(self._last_reqid + step - ours.REQIDS.start) % len(ours.REQIDS)]
+            if reqid not in self._reqids:
+                self._last_reqid = reqid
+                return reqid
+        raise KernelError(f"there are {len(ours.REQIDS)} tunnels already, and no number for another")

@@ -1,0 +1,74 @@
+"""One routed connection, or one instance of a %any connection: what is in the kernel for it, and since when.
+
+The states are FreeS/WAN's, named as `ipsec auto --status` prints them.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from cygnet.connection.connection import Address, Connection, Type
+from cygnet.connection.selector import Selector
+from cygnet.tunnel.child import ChildSa
+
+SHUNTS = (Type.PASSTHROUGH, Type.DROP, Type.REJECT)
+
+
+class Routing(enum.Enum):
+    """Who takes the traffic of a connection."""
+
+    UNROUTED = "unrouted"
+    TRAP = "prospective erouted"
+    UP = "erouted"
+    FAILED = "fail erouted"
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is between two gateways: the traffic, the outer addresses, the protocols innermost first."""
+
+    ours: Selector
+    theirs: Selector
+    local: Address
+    remote: Address
+    mode: str
+    protocols: tuple[str, ...]
+
+
+@dataclass
+class Route:
+    """A connection in the kernel. ``children``: those installed, oldest first; ``if_id`` 0 is no XFRM interface.
+
+    ``span``: what its policies are for now. ``routed``: whether the updown script has set a route.
+    """
+
+    connection: Connection
+    instance: str
+    reqid: int
+    interface: str
+    if_id: int
+    span: Span
+    routing: Routing = Routing.UNROUTED
+    routed: bool = False
+    children: list[ChildSa] = field(default_factory=list)
+
+
+def span_of_child(child: ChildSa) -> Span:
+    """What a negotiated child spans."""
+    protocols = tuple(leg.protocol for leg in child.legs)
+    return Span(child.ours, child.theirs, child.local, child.remote, child.mode, protocols)
+
+
+def span_of_connection(connection: Connection) -> Span | None:
+    """What a connection will span; None while it lacks an address that the peer will bring."""
+    here, there = connection.here, connection.there
+    if not (here.selector and there.selector):
+        return None
+    if connection.type in SHUNTS:
+        local, remote = (here.host or here.selector.network[0]), (there.host or there.selector.network[0])
+        return Span(here.selector, there.selector, local, remote, connection.type.value, ())
+    if not (here.host and there.host):
+        return None
+    protocol = connection.child[0].protocol if connection.child else "esp"
+    return Span(here.selector, there.selector, here.host, there.host, connection.type.value, (protocol,))

@@ -1,0 +1,267 @@
+"""The tunnels as the engine sees them: what a connection has in the kernel in each of FreeS/WAN's routing states.
+
+A routed connection never sends in the clear: without an SA its policy holds the traffic back and asks for one.
+A reqid stays with its connection over all rekeyings, so that these only add SAs and remove them, and leave the
+policies alone. When the kernel or the updown script refuses halfway, the call leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+from cygnet.connection.connection import Address, Connection, Shunt, Type
+from cygnet.errors import CygnetError
+from cygnet.kernel.interface import Kernel, KernelError
+from cygnet.kernel.policy import Direction, Policy
+from cygnet.kernel.sa import Sa, SaCounters, SaKey
+from cygnet.tunnel.associations import inbound_sas, outbound_sas, sa_key
+from cygnet.tunnel.book import PolicyBook
+from cygnet.tunnel.child import ChildSa
+from cygnet.tunnel.policies import protect_inbound, protect_outbound, shunt
+from cygnet.tunnel.registry import Registry
+from cygnet.tunnel.route import SHUNTS, Route, Routing, Span, span_of_child, span_of_connection
+from cygnet.updown.call import Occasion, Updown
+
+Undo = list[Callable[[], object]]
+_FAILURE = {Shunt.PASSTHROUGH: Type.PASSTHROUGH, Shunt.DROP: Type.DROP, Shunt.REJECT: Type.REJECT}
+_PRECEDENCE = (Routing.UP, Routing.TRAP, Routing.FAILED, Routing.UNROUTED)
+
+
+class Tunnels:
+    """``if_ids``: physical interface -> its (ipsecN, if_id)."""
+
+    def __init__(
+        self, kernel: Kernel, updown: Updown, log: Callable[[str], None], if_ids: Mapping[str, tuple[str, int]]
+    ) -> None:
+        self._kernel, self._updown, self._log = kernel, updown, log
+        self._book = PolicyBook(kernel)
+        self._registry = Registry(if_ids)
+
+    def add(self, connection: Connection) -> None:
+        """Make a connection known; nothing is installed yet."""
+        self._registry.add(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Remove everything that a connection and its instances have."""
+        for route in self._registry.of_connection(connection.name):
+            for child in list(route.children):
+                self.remove(child)
+            self._withdraw(route)
+            self._registry.drop(route)
+        self._registry.forget(connection)
+
+    def route(self, connection: Connection) -> None:
+        """Lay the trap, or the shunt of a connection that is nothing else; then set the route to it."""
+        span = span_of_connection(connection)
+        if span is None:
+            raise KernelError(f'cannot route "{connection.name}": its peer can be anyone, so the peer has to call')
+        route = self._registry.find(connection, "", span)
+        if route.routing in (Routing.TRAP, Routing.UP):
+            return
+        with self._all_or_nothing() as undo:
+            self._rest(route, undo)
+            self._set_route(route, undo)
+        route.routing = Routing.UP if connection.type in SHUNTS else Routing.TRAP
+
+    def unroute(self, connection: Connection) -> None:
+        """Take the route and the trap away. Refused while the tunnel is up."""
+        route = self._registry.get(connection.name)
+        if route and route.children:
+            raise KernelError(f'cannot unroute "{connection.name}" while it is up: take it down first')
+        if route:
+            self._withdraw(route)
+
+    def inbound(self, child: ChildSa) -> None:
+        """Be ready to receive: the inbound SAs, and policies that demand them."""
+        span = span_of_child(child)
+        route = self._registry.find(child.connection, child.instance, span)
+        with self._all_or_nothing() as undo:
+            self._add_sas(inbound_sas(child, route.reqid, route.if_id), undo)
+            self._claim(route, Direction.IN, protect_inbound(span, *_numbers(route)), undo)
+        route.children.append(child)
+
+    def outbound(self, child: ChildSa) -> None:
+        """Send by this child from now on."""
+        route = self._registry.find(child.connection, child.instance, span_of_child(child))
+        if child not in route.children:
+            raise KernelError(f'#{child.serial} of "{child.connection.name}" cannot send: it was not made to receive')
+        with self._all_or_nothing() as undo:
+            self._add_sas(outbound_sas(child, route.reqid, route.if_id), undo)
+            self._switch(route, child, undo)
+        route.routing = Routing.UP
+
+    def remove(self, child: ChildSa) -> None:
+        """Take a child's SAs away. With the last one the trap is there again; of an instance nothing stays.
+
+        Never raises: what cannot be removed is logged.
+        """
+        route = self._registry.get(child.connection.name, child.instance)
+        if route is None or child not in route.children:
+            return
+        route.children.remove(child)
+        if not route.children and route.routing is Routing.UP:
+            self._attempt(partial(self._call, "down", route, child.peer_id))
+        self._attempt(partial(self._settle, route))
+        for key in _keys(child):
+            self._attempt(partial(self._kernel.delete_sa, key))
+        if route.instance and not route.children:
+            self._withdraw(route)
+            self._registry.drop(route)
+
+    def counters(self, child: ChildSa) -> SaCounters | None:
+        """Of the inbound SA that protects; None if it has gone."""
+        leg = next(leg for leg in reversed(child.legs) if leg.protocol != "comp")
+        return self._kernel.query_sa(sa_key(child, leg, outbound=False))
+
+    def rehome(self, child: ChildSa, remote: Address, port: int) -> ChildSa:
+        """The peer sends from another address or port now: follow it. The new child takes the old one's place."""
+        route = self._registry.get(child.connection.name, child.instance)
+        if route is None or child not in route.children:
+            raise KernelError(f'#{child.serial} of "{child.connection.name}" is not installed')
+        moved = replace(child, remote=remote, ports=(child.ports[0], port) if child.ports else None)
+        with self._all_or_nothing() as undo:
+            for old, new in zip(_sas(child, route), _sas(moved, route), strict=True):
+                self._move_sa(old, new, undo)
+            if route.span == span_of_child(child):
+                self._switch(route, moved, undo)
+        route.children[route.children.index(child)] = moved
+        return moved
+
+    def owner(self, reqid: int) -> str | None:
+        """The name of the connection that an acquire or expire is for."""
+        route = self._registry.of_reqid(reqid)
+        return route.connection.name if route else None
+
+    def failed(self, connection: Connection) -> None:
+        """Negotiation failed: what ``failureshunt=`` says is done with the traffic of a routed connection."""
+        route, type_ = self._registry.get(connection.name), _FAILURE.get(connection.failure_shunt)
+        if route is None or type_ is None or route.children or route.routing is not Routing.TRAP:
+            return
+        with self._all_or_nothing() as undo:
+            if type_ is Type.PASSTHROUGH:
+                self._claim(route, Direction.IN, (), undo)
+                self._unset_route(route)
+            self._claim(route, Direction.OUT, shunt(route.span, type_, route.if_id, connection.mark), undo)
+        route.routing = Routing.FAILED
+
+    def routing(self, name: str) -> str:
+        """As `ipsec auto --status` prints it; of a %any connection the state of its instances."""
+        states = {route.routing for route in self._registry.of_connection(name)} or {Routing.UNROUTED}
+        return next(state.value for state in _PRECEDENCE if state in states)
+
+    # The steps, each of which can be undone
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[Undo]:
+        undo: Undo = []
+        try:
+            yield undo
+        except CygnetError:
+            for step in reversed(undo):
+                self._attempt(step)
+            raise
+
+    def _attempt(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except CygnetError as error:
+            self._log(str(error))
+
+    def _claim(self, route: Route, way: Direction, policies: Sequence[Policy], undo: Undo) -> None:
+        owner = (route.connection.name, route.instance, way)
+        before = self._book.claimed(owner)
+        self._book.claim(owner, policies)
+        undo.append(partial(self._book.claim, owner, before))
+
+    def _add_sas(self, sas: list[Sa], undo: Undo) -> None:
+        for sa in sas:
+            self._kernel.add_sa(sa)
+            undo.append(partial(self._kernel.delete_sa, sa.key))
+
+    def _move_sa(self, old: Sa, new: Sa, undo: Undo) -> None:
+        if self._kernel.query_sa(old.key) is None:
+            return
+        self._kernel.move_sa(old.key, new)
+        undo.append(partial(self._kernel.move_sa, new.key, old))
+
+    def _rest(self, route: Route, undo: Undo) -> None:
+        """The policies of a connection without SAs: the trap, or the shunt that it is."""
+        connection, span = route.connection, span_of_connection(route.connection) or route.span
+        self._respan(route, span, undo)
+        if connection.type in SHUNTS:
+            self._claim(route, Direction.OUT, shunt(span, connection.type, route.if_id, connection.mark), undo)
+        else:
+            self._protect(route, undo)
+
+    def _protect(self, route: Route, undo: Undo) -> None:
+        self._claim(route, Direction.IN, protect_inbound(route.span, *_numbers(route)), undo)
+        self._claim(route, Direction.OUT, protect_outbound(route.span, *_numbers(route)), undo)
+
+    def _respan(self, route: Route, span: Span, undo: Undo) -> None:
+        before, route.span = route.span, span
+        undo.append(lambda: setattr(route, "span", before))
+
+    def _switch(self, route: Route, child: ChildSa, undo: Undo) -> None:
+        """Let the policies, the route and the firewall follow a child; after a rekeying there is nothing to do."""
+        before, span, up = route.span, span_of_child(child), route.routing is Routing.UP
+        same = (before.ours, before.theirs) == (span.ours, span.theirs)
+        if up and not same:
+            self._attempt(partial(self._call, "down", route, child.peer_id))
+            self._unset_route(route)
+        self._respan(route, span, undo)
+        self._protect(route, undo)
+        if not route.routed:
+            self._set_route(route, undo)
+        elif before.remote != span.remote:
+            self._call("prepare", route, child.peer_id)
+        if not (up and same):
+            self._call("up", route, child.peer_id)
+
+    def _settle(self, route: Route) -> None:
+        """After a child has gone: the policies are for the newest that is left, or at rest, or none."""
+        undo: Undo = []
+        if route.children and route.routing is Routing.UP:
+            self._respan(route, span_of_child(route.children[-1]), undo)
+            self._protect(route, undo)
+        elif not route.children and route.routing in (Routing.UP, Routing.TRAP):
+            route.routing = Routing.TRAP
+            self._rest(route, undo)
+        elif not route.children and (route.routing is Routing.UNROUTED or not route.routed):
+            self._claim(route, Direction.IN, (), undo)
+
+    def _withdraw(self, route: Route) -> None:
+        """No route, no policies. What cannot be undone is logged."""
+        self._unset_route(route)
+        for way in (Direction.OUT, Direction.IN):
+            self._attempt(partial(self._claim, route, way, (), []))
+        route.routing = Routing.UNROUTED
+
+    def _set_route(self, route: Route, undo: Undo) -> None:
+        self._call("prepare", route)
+        self._call("route", route)
+        self._registry.mark_routed(route)
+        undo.append(partial(self._unset_route, route))
+
+    def _unset_route(self, route: Route) -> None:
+        """Another connection with the same destination keeps the route."""
+        if route.routed and self._registry.mark_unrouted(route):
+            self._attempt(partial(self._call, "unroute", route))
+
+    def _call(self, verb: str, route: Route, peer_id: str = "") -> None:
+        self._updown.run(Occasion(verb, route.connection, route.span, route.interface, route.reqid, peer_id))
+
+
+def _numbers(route: Route) -> tuple[int, int, int]:
+    return (route.reqid, route.if_id, route.connection.mark)
+
+
+def _sas(child: ChildSa, route: Route) -> list[Sa]:
+    return inbound_sas(child, route.reqid, route.if_id) + outbound_sas(child, route.reqid, route.if_id)
+
+
+def _keys(child: ChildSa) -> list[SaKey]:
+    """Outbound first: while it can send, the other end hears it."""
+    return [sa_key(child, leg, outbound) for outbound in (True, False) for leg in child.legs]

@@ -1,0 +1,87 @@
+"""The house plan as tests: what may import what, and how much there is to read."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src/cygnet"
+MODULES = sorted(SOURCE.rglob("*.py"))
+MOST_LINES = 9_000
+MOST_LINES_OF_A_FILE = 400
+# Folders whose code takes bytes and a clock and gives results: nothing in them reaches the outside.
+SANS_IO = ("connection", "conf", "crypto", "ike")
+OUTSIDE = {"asyncio", "select", "selectors", "signal", "socket", "subprocess", "threading"}
+# (folder, name): what is shared for good reason.
+ALLOWED = {("conf", "socket")}
+# The layers, what each may use of the others: read from the bottom up.
+LAYERS = {
+    "errors": set(),
+    "crypto": {"errors", "connection"},
+    "connection": {"errors", "crypto"},
+    "kernel": {"errors", "connection"},
+    "conf": {"errors", "connection", "crypto"},
+    "updown": {"errors", "connection", "tunnel"},
+    "tunnel": {"errors", "connection", "crypto", "kernel", "updown"},
+    "ike": {"errors", "connection", "crypto", "kernel", "tunnel"},
+    "control": {"errors"},
+}
+
+
+def imports(module: Path) -> Iterator[str]:
+    """Full names of what a module imports, anywhere in it."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno}: imports are absolute, so that one sees where a name lives"
+            yield node.module or ""
+
+
+def layer(module: Path) -> str:
+    return module.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def name_of(module: Path) -> str:
+    return str(module.relative_to(SOURCE))
+
+
+def test_the_source_is_an_afternoons_reading() -> None:
+    lines = {name_of(module): len(module.read_text().splitlines()) for module in MODULES}
+    assert sum(lines.values()) < MOST_LINES
+    assert {name: count for name, count in lines.items() if count > MOST_LINES_OF_A_FILE} == {}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_only_crypto_imports_the_cryptography_library(module: Path) -> None:
+    if layer(module) != "crypto":
+        assert [name for name in imports(module) if name.split(".")[0] == "cryptography"] == []
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) in SANS_IO], ids=name_of)
+def test_what_thinks_does_not_touch_the_outside(module: Path) -> None:
+    found = {name.split(".")[0] for name in imports(module)} & OUTSIDE
+    assert {name for name in found if (layer(module), name) not in ALLOWED} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) in LAYERS], ids=name_of)
+def test_layers_look_down_and_never_up(module: Path) -> None:
+    used = {name.split(".")[1] for name in imports(module) if name.startswith("cygnet.")} - {layer(module)}
+    assert used <= LAYERS[layer(module)]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_every_module_says_what_it_is_for(module: Path) -> None:
+    tree = ast.parse(module.read_text())
+    assert ast.get_docstring(tree) or not tree.body
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_nothing_depends_on_an_assert(module: Path) -> None:
+    """The box's byte code has neither asserts nor docstrings."""
+    tree = ast.parse(module.read_text())
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == []
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__doc__"] == []
