@@ -341,7 +341,7 @@ class Engine:
     def established(self, sa: IsakmpSa, notifications: list[Notification]) -> None:
         """Phase 1 stands."""
         sa.established = True
-        sa.last_heard = self.now
+        sa.established_at = sa.last_heard = self.now
         self.half_open.discard(sa)
         sa.forget_timers()
         self.lifetimes.of_isakmp(sa)
@@ -363,15 +363,16 @@ class Engine:
                 self._forget_peer(sa, f"its peer is at {new.path.remote} now")
 
     def first_contact(self, new: IsakmpSa) -> None:
-        """The peer has forgotten all it had with us, says INITIAL-CONTACT: so do we."""
-        for sa in [one for one in self.sas if one is not new and one.established and one.peer.id == new.peer.id]:
-            older = sa.born < new.born or not sa.initiator
-            if older and sa.live.connection.here.identity == new.live.connection.here.identity:
+        """The peer has forgotten all that it had with us before this negotiation began: so do we.
+
+        What was made while the negotiation was under way stays: the message may have been a long time on its way.
+        """
+        for sa in [one for one in self.sas if one is not new and one.established and one.established_at < new.born]:
+            if sa.peer.id == new.peer.id and sa.live.connection.here.identity == new.live.connection.here.identity:
                 self._forget_peer(sa, "the peer has started anew")
-        for live in list(self.roster.everyone()):
-            for child in [one for one in live.children if one.cookies != new.cookies and one.born < new.born]:
-                if serves(new, live) or live is new.live:
-                    self.remove_child(live, child, "the peer has started anew", tell_peer=False)
+        for live in [one for one in self.roster.everyone() if one is new.live or serves(new, one)]:
+            for child in [one for one in live.children if one.born < new.born]:
+                self.remove_child(live, child, "the peer has started anew", tell_peer=False)
 
     def _forget_peer(self, sa: IsakmpSa, reason: str) -> None:
         for live, child in self.children_of(sa):

@@ -18,8 +18,8 @@ from cygnet.kernel.netlink import attributes, number
 from cygnet.kernel.policy import Policy
 from cygnet.kernel.sa import SaCounters, SaKey
 
-_PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
-_DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
+_PROTOCOL_NAMES = {value: name for name, value in PROTOCOLS.items()}
+_DIRECTION_OF = {value: direction for direction, value in DIRECTIONS.items()}
 _WITH_PORTS = (6, 17, 132, 33, 136)  # TCP, UDP, SCTP, DCCP, UDP-Lite; of ICMP the kernel gives type and code
 
 

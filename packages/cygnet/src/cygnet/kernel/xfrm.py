@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cygnet.kernel import decode, encode, ours, structs
 from cygnet.kernel.interface import Event, KernelError
-from cygnet.kernel.netlink import ACK, Netlink, NetlinkEvents, Refusal, attribute, attributes
+from cygnet.kernel.netlink import Netlink, NetlinkEvents, Refusal, attribute, attributes
 from cygnet.kernel.policy import Policy
 from cygnet.kernel.sa import Sa, SaCounters, SaKey
 
@@ -64,7 +64,7 @@ class Xfrm:
         if found is None:
             raise KernelError(f"cannot move {_key_text(key)}: {_MEANINGS[errno.ESRCH]}")
         self.delete_sa(key)
-        self._ask(_NEWSA, encode.sa(sa, _replay_state(found)), f"install {_sa_text(sa)}")
+        self._ask(_NEWSA, encode.sa(sa, _replay_state(found, sa.outbound)), f"install {_sa_text(sa)}")
 
     def delete_sa(self, key: SaKey) -> None:
         self._ask(_DELSA, encode.sa_id(key), f"remove {_key_text(key)}", tolerated=_ABSENT)
@@ -96,7 +96,7 @@ class Xfrm:
         self._log("the kernel had more events than could be heard; SAs that expired meanwhile are found by the clock")
 
     def _get(self, key: SaKey) -> bytes | None:
-        answers = self._ask(_GETSA, encode.sa_id(key), f"look at {_key_text(key)}", tolerated=_ABSENT, flags=0)
+        answers = self._ask(_GETSA, encode.sa_id(key), f"look at {_key_text(key)}", tolerated=_ABSENT)
         return answers[0] if answers else None
 
     def _our_sas(self) -> Iterator[SaKey]:
@@ -114,11 +114,9 @@ class Xfrm:
         except Refusal as refusal:
             raise _error(refusal, f"list {what}") from None
 
-    def _ask(
-        self, kind: int, body: bytes, what: str, tolerated: tuple[int, ...] = (), flags: int = ACK
-    ) -> list[bytes]:
+    def _ask(self, kind: int, body: bytes, what: str, tolerated: tuple[int, ...] = ()) -> list[bytes]:
         try:
-            return [answer for _, answer in self._netlink.ask(kind, body, flags)]
+            return [answer for _, answer in self._netlink.ask(kind, body)]
         except Refusal as refusal:
             if refusal.number in tolerated:
                 return []
@@ -135,19 +133,18 @@ def statistics() -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def _replay_state(body: bytes) -> bytes:
-    """The sequence numbers of an SA as attributes of the next, those of sending moved on."""
-    found = attributes(body[structs.SA_SIZE :])
+def _replay_state(body: bytes, outbound: bool) -> bytes:
+    """The sequence numbers of an SA as attributes of the next; those of sending are moved on."""
+    found, skipped = attributes(body[structs.SA_SIZE :]), _SKIPPED if outbound else 0
     extended, plain = found.get(encode.ATTR_REPLAY_ESN, b""), found.get(encode.ATTR_REPLAY, b"")
     if len(extended) >= structs.REPLAY_ESN.size:
-        words, oseq, seq, oseq_high, seq_high, window = structs.REPLAY_ESN.unpack_from(extended)
-        sent = (oseq_high << 32 | oseq) + _SKIPPED if oseq or oseq_high else 0
+        words, low, seq, high, seq_high, window = structs.REPLAY_ESN.unpack_from(extended)
+        sent = (high << 32 | low) + skipped
         head = structs.REPLAY_ESN.pack(words, sent & 0xFFFFFFFF, seq, sent >> 32, seq_high, window)
         return attribute(encode.ATTR_REPLAY_ESN, head + extended[len(head) :])
     if len(plain) >= structs.REPLAY.size:
-        oseq, seq, bitmap = structs.REPLAY.unpack_from(plain)
-        sent = min(oseq + _SKIPPED, 0xFFFFFFFF) if oseq else 0
-        return attribute(encode.ATTR_REPLAY, structs.REPLAY.pack(sent, seq, bitmap))
+        sent, seq, bitmap = structs.REPLAY.unpack_from(plain)
+        return attribute(encode.ATTR_REPLAY, structs.REPLAY.pack(min(sent + skipped, 0xFFFFFFFF), seq, bitmap))
     return b""
 
 

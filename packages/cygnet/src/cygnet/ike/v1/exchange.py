@@ -64,7 +64,7 @@ class Exchange:
 
     def _again(self) -> None:
         if self._sends >= MOST_SENDS:
-            self.given_up(f"max number of retransmissions ({MOST_SENDS - 1}) reached {self.state}. {self.unanswered()}")
+            self.silent(f"max number of retransmissions ({MOST_SENDS - 1}) reached {self.state}. {self.unanswered()}")
             return
         wait = FIRST_WAIT * 2**self._sends
         self._sends += 1
@@ -87,6 +87,10 @@ class Exchange:
             self._replies += 1
             self.engine.send(self.sa, self.sent)
         return True
+
+    def silent(self, reason: str) -> None:
+        """No answer came to the last of many copies."""
+        self.given_up(reason)
 
     def given_up(self, reason: str) -> None:
         """No answer came, or one that ends it."""

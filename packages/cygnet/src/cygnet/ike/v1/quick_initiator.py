@@ -95,6 +95,11 @@ class QuickInitiator(QuickMode):
             reason += f": it has no connection for traffic between {self.ours} and {self.theirs}"
         self.given_up(reason)
 
+    def silent(self, reason: str) -> None:
+        """A peer that says nothing at all may have lost phase 1: the next attempt begins there."""
+        self.given_up(reason)
+        self.engine.drop_isakmp(self.sa, "the peer does not answer on it", tell_peer=True)
+
     def unanswered(self) -> str:
         """What silence means."""
         return "No acceptable response to our first Quick Mode message: perhaps peer likes no proposal"

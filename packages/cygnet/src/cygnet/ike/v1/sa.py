@@ -60,6 +60,7 @@ class IsakmpSa:
     peer: Peer = field(default_factory=Peer)
     behind_nat: bool = False
     established: bool = False
+    established_at: float = 0.0
     lifetime: float = 0.0
     born: float = 0.0
     last_heard: float = 0.0

@@ -1,0 +1,72 @@
+"""A box for the tests of conf/: 10.0.0.1 on eth0, where the default route goes, and 192.168.0.1 on eth1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from cygnet.conf import Configuration, load, load_secrets
+from cygnet.conf.local import Local
+from cygnet.connection.connection import Address
+from cygnet.connection.secret import Secrets
+
+NAMES = {
+    "peer.example": [ip_address("10.12.12.1")],
+    "both.example": [ip_address("2001:db8::2"), ip_address("10.12.12.2")],
+}
+BOX = Local(
+    addresses={"eth0": [ip_address("10.0.0.1"), ip_address("2001:db8::1")], "eth1": [ip_address("192.168.0.1")]},
+    default_interface="eth0",
+    default_gateway=ip_address("10.0.0.254"),
+    default_address=ip_address("10.0.0.1"),
+)
+Read = Callable[..., Configuration]
+
+
+def resolve(name: str) -> Sequence[Address]:
+    """The only names there are."""
+    return NAMES.get(name, [])
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Write ipsec.conf (other files too, by keyword-like names) and load it."""
+
+    def read_text(text: str, box: Local = BOX, **others: str) -> Configuration:
+        for name, content in others.items():
+            (tmp_path / f"{name}.conf").write_text(content)
+        path = tmp_path / "ipsec.conf"
+        path.write_text(text)
+        return load(path, box, resolve)
+
+    return read_text
+
+
+@pytest.fixture
+def read_secrets(tmp_path: Path) -> Callable[[str], Secrets]:
+    """Write ipsec.secrets, mode 600, and load it."""
+
+    def read_text(text: str) -> Secrets:
+        path = tmp_path / "ipsec.secrets"
+        path.write_text(text)
+        path.chmod(0o600)
+        return load_secrets(path, resolve)
+
+    return read_text
+
+
+@pytest.fixture
+def problem(read: Read) -> Callable[[str], str]:
+    """The one sentence that a conn "west" with these lines gets, without the folder's name."""
+
+    def of(lines: str, head: str = "version 2\n") -> str:
+        body = "".join(f"\t{line}\n" for line in lines.splitlines())
+        found = read(f"{head}conn west\n{body}")
+        assert "west" not in found.connections
+        [sentence] = found.problems
+        return sentence.rpartition("/ipsec.conf:")[2]
+
+    return of
