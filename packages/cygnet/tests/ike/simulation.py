@@ -68,7 +68,7 @@ class Box:
 
     def isakmp(self) -> int:
         """Established ISAKMP SAs."""
-        return len([sa for sa in self.engine.sas if sa.established])
+        return len([sa for sa in self.engine.isakmp.sas if sa.established])
 
 
 @dataclass

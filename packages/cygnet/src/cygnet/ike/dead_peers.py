@@ -56,7 +56,7 @@ class DeadPeers:
         watch = self._watches.get(sa)
         if watch is None or sa.superseded:
             return
-        packets = sum(self.engine.packets_in(child) for _, child in self.engine.children_of(sa))
+        packets = sum(self.engine.children.packets_in(child) for _, child in self.engine.children.with_peer_of(sa))
         if packets != watch.packets:
             watch.packets, sa.last_heard = packets, self.engine.now
         silent = self.engine.now - sa.last_heard
@@ -77,13 +77,13 @@ class DeadPeers:
 
     def _dead(self, sa: IsakmpSa, silent: float) -> None:
         """Drop all that was shared with the peer, then do what dpdaction= says."""
-        lives: list[Live] = list(dict.fromkeys([sa.live, *(live for live, _ in self.engine.children_of(sa))]))
+        lives: list[Live] = list(dict.fromkeys([sa.live, *(live for live, _ in self.engine.children.with_peer_of(sa))]))
         self.engine.tell(
             sa.live, SERIOUS, f"{sa.label}: DPD: nothing heard of the peer for {silent:.0f} s: it is declared dead"
         )
-        for live, child in self.engine.children_of(sa):
-            self.engine.remove_child(live, child, "the peer is dead", tell_peer=False)
-        self.engine.drop_isakmp(sa, "the peer is dead", tell_peer=False)
+        for live, child in self.engine.children.with_peer_of(sa):
+            self.engine.children.remove(live, child, "the peer is dead", tell_peer=False)
+        self.engine.isakmp.drop(sa, "the peer is dead", tell_peer=False)
         for live in lives:
             live.why = f"the peer was declared dead after {silent:.0f} s of silence (dpdtimeout)"
             self._act(live)

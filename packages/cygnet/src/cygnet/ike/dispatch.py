@@ -1,4 +1,4 @@
-"""What a packet is, and which negotiation it belongs to; everything a stranger can send ends here or is refused here."""
+"""What a packet is, and which negotiation it belongs to; whatever a stranger can send is taken or refused here."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 MOST_QUICK_MODES = 200
 MAJOR = 0xF0
-# What a peer may answer a main mode message with in clear is 28 bytes of header and 12 of notification: no amplification.
-AGGRESSIVE = "aggressive mode is refused: it sends a hash of the pre-shared secret to whoever asks, to be guessed offline; use main mode"
+AGGRESSIVE = (
+    "aggressive mode is refused: it sends a hash of the pre-shared secret to whoever asks, to be guessed offline; "
+    "use main mode"
+)
 
 
 def receive(engine: Engine, packet: bytes, path: Path) -> None:
@@ -55,7 +57,7 @@ def _check(engine: Engine, header: Header, path: Path) -> None:
 
 
 def _route(engine: Engine, header: Header, packet: bytes, path: Path) -> None:
-    sa = engine.by_cookies.get((header.icookie, header.rcookie)) or _half_named(engine, header, packet, path)
+    sa = engine.isakmp.by_cookies.get((header.icookie, header.rcookie)) or _half_named(engine, header, path)
     if sa is None:
         if header.exchange == Exchange.MAIN and header.rcookie == ZERO_COOKIE and not header.encrypted:
             _respond(engine, header, packet, path)
@@ -78,17 +80,17 @@ def _route(engine: Engine, header: Header, packet: bytes, path: Path) -> None:
             raise Malformed(f"exchange type {other} is not one of ours")
 
 
-def _half_named(engine: Engine, header: Header, packet: bytes, path: Path) -> IsakmpSa | None:
+def _half_named(engine: Engine, header: Header, path: Path) -> IsakmpSa | None:
     """The SA of a first message that comes again, or of the first answer to ours."""
     if header.rcookie == ZERO_COOKIE:
-        sa = engine.first_messages.get((header.icookie, path.remote))
-        return sa if sa in engine.mains else None
-    sa = engine.by_cookies.get((header.icookie, ZERO_COOKIE))
+        sa = engine.isakmp.first_messages.get((header.icookie, path.remote))
+        return sa if sa in engine.isakmp.mains else None
+    sa = engine.isakmp.by_cookies.get((header.icookie, ZERO_COOKIE))
     return sa if sa is not None and sa.initiator else None
 
 
 def _assemble(engine: Engine, sa: IsakmpSa, packet: bytes) -> tuple[Header, bytes]:
-    whole = engine.assemblies.setdefault(sa, Assembly()).add(packet)
+    whole = engine.isakmp.assemblies.setdefault(sa, Assembly()).add(packet)
     if whole is None:
         return read_header(packet), b""
     header = read_header(whole)
@@ -119,8 +121,8 @@ def _respond(engine: Engine, header: Header, packet: bytes, path: Path) -> None:
             if live.connection.there.host == path.remote and live.newest is None:
                 live.why = f"the peer's proposals do not fit ours. Ours: {error.ours}. Theirs: {error.theirs}"
         return
-    engine.responding(sa, main)
-    sa.timers.append(engine.timers.at(engine.now + LIFETIME, lambda: engine.half_open_expired(sa)))
+    engine.isakmp.responding(sa, main)
+    sa.timers.append(engine.timers.at(engine.now + LIFETIME, lambda: engine.isakmp.half_open_expired(sa)))
 
 
 def answer_in_clear(engine: Engine, header: Header, path: Path, notify: Notify, text: str = "") -> None:
@@ -135,7 +137,7 @@ def answer_in_clear(engine: Engine, header: Header, path: Path, notify: Notify, 
 
 
 def _main_mode(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes, path: Path) -> None:
-    main = engine.mains.get(sa)
+    main = engine.isakmp.mains.get(sa)
     if main is None or main.is_copy(packet):
         return
     if header.message_id or sa.established:
@@ -161,7 +163,7 @@ def _main_mode_refused(engine: Engine, sa: IsakmpSa, main: object, error: Cygnet
     notify, hint = (error.notify, error.data) if isinstance(error, Refused) else (Notify.INVALID_KEY_INFORMATION, "")
     if isinstance(error, NoProposal):
         notify = Notify.NO_PROPOSAL_CHOSEN
-    engine.refuse_within_bounds(sa, notify, hint)
+    engine.isakmp.refuse(sa, notify, hint)
     if isinstance(main, Initiator):
         main.given_up(str(error))
         return
@@ -172,11 +174,11 @@ def _main_mode_refused(engine: Engine, sa: IsakmpSa, main: object, error: Cygnet
 def _quick_mode(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes) -> None:
     if not sa.established or not header.encrypted or not header.message_id:
         raise Malformed("a quick mode message without phase 1, in clear, or without an id")
-    quick: QuickMode | None = engine.quicks.get(sa, {}).get(header.message_id)
+    quick: QuickMode | None = engine.children.quicks.get(sa, {}).get(header.message_id)
     if quick is not None and quick.is_copy(packet):
         return
     if quick is None:
-        if header.message_id in sa.message_ids or len(engine.quicks.get(sa, {})) >= MOST_QUICK_MODES:
+        if header.message_id in sa.message_ids or len(engine.children.quicks.get(sa, {})) >= MOST_QUICK_MODES:
             raise Malformed("a quick mode whose id was used before, or too many of them")
         quick = QuickResponder(engine, sa, sa.live, header.message_id)
     try:

@@ -1,7 +1,8 @@
 """Bounds on strangers: how many negotiations may be half open, and how many a source may begin.
 
-IKEv1's responder cannot be stateless: the first message's SA payload is hashed into the last. So the state is small,
-short-lived and bounded; when it is full, a newcomer takes the place of one that has not yet shown that its address is real.
+IKEv1's responder cannot be stateless: the first message's SA payload is hashed into the last. So the state is
+small, short-lived and bounded; when it is full, a newcomer takes the place of one that has not yet shown that its
+address is real.
 """
 
 from __future__ import annotations

@@ -64,13 +64,13 @@ class Initiation:
         if live.retry:
             live.retry.cancel()
             live.retry = None
-        sa = self.engine.isakmp_for(live)
+        sa = self.engine.isakmp.serving(live)
         if sa is not None:
             self._quick(sa, live)
             return
         if live not in self.pending:
             self.pending.append(live)
-        if not any(not one.established and one.initiator and serves(one, live) for one in self.engine.sas):
+        if not any(not one.established and one.initiator and serves(one, live) for one in self.engine.isakmp.sas):
             self.phase_one(live)
 
     def phase_one(self, live: Live) -> None:
@@ -84,14 +84,16 @@ class Initiation:
             there,
             IKE_PORT if self.engine.setup.port == IKE_PORT else self.engine.setup.port,
         )
-        self.engine.start_main_mode(live, path)
+        self.engine.isakmp.start(live, path)
 
     def _quick(self, sa: IsakmpSa, live: Live) -> None:
-        busy = any(quick.live is live and quick.state == "STATE_QUICK_I1" for quick in self.engine.quick_modes(sa))
+        busy = any(
+            quick.live is live and quick.state == "STATE_QUICK_I1" for quick in self.engine.children.quick_modes(sa)
+        )
         if busy:
             return
         quick = QuickInitiator(self.engine, sa, live, self.engine.new_message_id())
-        self.engine.add_quick(quick)
+        self.engine.children.add(quick)
         try:
             quick.start()
         except Refused as error:

@@ -1,4 +1,4 @@
-"""When SAs are replaced and when they end: rekeying before expiry, make before break, one pair left after a collision."""
+"""When SAs are replaced and when they end: make before break, and one pair left after a collision."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Lifetimes:
         if connection.rekey:
             sa.timers.append(at(self.engine.now + sa.lifetime - margin, lambda: self._replace_isakmp(sa)))
         sa.timers.append(
-            at(self.engine.now + sa.lifetime, lambda: self.engine.drop_isakmp(sa, "expired", tell_peer=True))
+            at(self.engine.now + sa.lifetime, lambda: self.engine.isakmp.drop(sa, "expired", tell_peer=True))
         )
 
     def _replace_isakmp(self, sa: IsakmpSa) -> None:
@@ -56,14 +56,16 @@ class Lifetimes:
 
     def supersede_isakmp(self, new: IsakmpSa) -> None:
         """An older ISAKMP SA with the same peer is used no more; whoever began the newer one ends it, later."""
-        for old in list(self.engine.sas):
+        for old in list(self.engine.isakmp.sas):
             if old is new or not old.established or old.superseded or not serves(old, new.live):
                 continue
             loser = self._loser(old, new)
             loser.superseded = True
             if (new if loser is old else old).initiator:
                 when = self.engine.now + GRACE
-                loser.timers.append(self.engine.timers.at(when, partial(self.engine.drop_isakmp, loser, "superseded", True)))
+                loser.timers.append(
+                    self.engine.timers.at(when, partial(self.engine.isakmp.drop, loser, "superseded", True))
+                )
 
     def _loser(self, old: IsakmpSa, new: IsakmpSa) -> IsakmpSa:
         """The older one; of two begun at the same moment from both ends, the one with the lower cookie."""
@@ -85,7 +87,7 @@ class Lifetimes:
             self.engine.initiation.negotiate(live)
 
     def _child_expired(self, live: Live, child: Child) -> None:
-        self.engine.remove_child(live, child, "expired", tell_peer=True)
+        self.engine.children.remove(live, child, "expired", tell_peer=True)
         if live.newest is None and live.wanted and live.connection.rekey:
             self.engine.initiation.negotiate(live)
 
@@ -108,4 +110,4 @@ class Lifetimes:
         return old
 
     def _end(self, live: Live, child: Child) -> None:
-        self.engine.remove_child(live, child, "replaced by a newer one", tell_peer=True)
+        self.engine.children.remove(live, child, "replaced by a newer one", tell_peer=True)

@@ -1,4 +1,4 @@
-"""Whole ISAKMP messages: the header, the chain of payloads, and which bytes a hash goes over (RFC 2408, section 3.1)."""
+"""Whole ISAKMP messages: header, chain of payloads, and which bytes a hash goes over (RFC 2408, section 3.1)."""
 
 from __future__ import annotations
 

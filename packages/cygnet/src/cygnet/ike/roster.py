@@ -74,9 +74,9 @@ class Roster:
         """The instance of a %any connection for a peer, made if there is none."""
         connection = template.connection
         for live in self.instances:
-            if live.connection.name == connection.name and live.connection.there.host == remote:
-                if live.connection.there.identity == peer_id or peer_id is None:
-                    return live
+            same = live.connection.name == connection.name and live.connection.there.host == remote
+            if same and (live.connection.there.identity == peer_id or peer_id is None):
+                return live
         if len(self.instances) >= MOST_INSTANCES:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
         number = self._numbers[connection.name] = self._numbers.get(connection.name, 0) + 1
@@ -91,12 +91,11 @@ class Roster:
         for live in known:
             if _fits(live.connection, sa, ours, theirs, private):
                 return live if live.connection.there.host else self.instance(live, sa.path.remote, sa.peer.id)
-        have = ", ".join(
-            f"{live.connection.here.selector} to {live.connection.there.selector or '%any'}" for live in known[:SHOWN]
-        )
+        have = ", ".join(_words(live.connection) for live in known[:SHOWN])
         raise Refused(
             Notify.INVALID_ID_INFORMATION,
-            f"no connection is for traffic between {ours} here and {theirs} at {sa.peer.id}; with this peer we have: {have}",
+            f"no connection is for traffic between {ours} here and {theirs} at {sa.peer.id}; "
+            f"with this peer we have: {have}",
         )
 
     def _same_peer(self, live: Live, sa: IsakmpSa) -> bool:
@@ -131,3 +130,7 @@ def _fits(connection: Connection, sa: IsakmpSa, ours: Selector, theirs: Selector
 
 def _same(mine: Selector, asked: Selector) -> bool:
     return mine.network == asked.network and mine.protocol == asked.protocol and mine.port in (0, asked.port)
+
+
+def _words(connection: Connection) -> str:
+    return f"{connection.here.selector} to {connection.there.selector or '%any'}"

@@ -19,7 +19,7 @@ def status(engine: Engine) -> list[str]:
     for live in engine.roster.everyone():
         lines += _connection(engine, live)
     lines.append("")
-    for sa in engine.sas:
+    for sa in engine.isakmp.sas:
         lines.append(_isakmp(engine, sa))
     for live in engine.roster.everyone():
         lines += [_child(engine, live, child) for child in live.children]
@@ -72,7 +72,8 @@ def _isakmp(engine: Engine, sa: IsakmpSa) -> str:
     left = sa.born + sa.lifetime - engine.now
     offer = f"; {sa.offer.proposal}" if sa.offer else ""
     natted = "; NAT between" if sa.behind_nat or sa.peer.behind_nat else ""
-    return f"#{sa.serial}: {sa.live.label} {sa.path}: {sa.state} (ISAKMP SA established); expires in {left:.0f}s{offer}{natted}"
+    text = f"#{sa.serial}: {sa.live.label} {sa.path}: {sa.state} (ISAKMP SA established); "
+    return f"{text}expires in {left:.0f}s{offer}{natted}"
 
 
 def _child(engine: Engine, live: Live, child: Child) -> str:
@@ -82,7 +83,8 @@ def _child(engine: Engine, live: Live, child: Child) -> str:
     left = child.born + child.sa.lifetime - engine.now
     suite = "-".join(word for word in (leg.encryption, leg.integrity) if word)
     text = f"#{child.sa.serial}: {live.label} {state} (IPsec SA established); expires in {left:.0f}s{newest}; "
-    text += f"{leg.protocol}.{leg.spi_out:x}@{child.sa.remote} {leg.protocol}.{leg.spi_in:x}@{child.sa.local} {suite} {child.sa.mode}"
+    text += f"{leg.protocol}.{leg.spi_out:x}@{child.sa.remote} {leg.protocol}.{leg.spi_in:x}@{child.sa.local} "
+    text += f"{suite} {child.sa.mode}"
     try:
         counters = engine.tunnels.counters(child.sa)
     except CygnetError as error:

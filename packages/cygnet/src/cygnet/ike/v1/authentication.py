@@ -1,4 +1,4 @@
-"""Who the peer is: HASH_I and HASH_R, proved by a pre-shared key or an RSA signature (RFC 2409, sections 5.1 and 5.4)."""
+"""Who the peer is: HASH_I and HASH_R, proved by a pre-shared key or an RSA signature (RFC 2409, section 5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cygnet.ike.engine import Engine
     from cygnet.ike.v1.main_mode import MainMode
 
-NO_SECRET = (
+LACKING = (
     'no secret for {ours} and {theirs}: /etc/ipsec.secrets needs a line `{ours} {theirs} : PSK "..."`, then '
     "ipsec auto --rereadsecrets"
 )
@@ -31,7 +31,7 @@ def preshared_key(engine: Engine, connection: Connection) -> bytes:
     key = engine.secrets.preshared_key(here, there) if here else None
     if key is None:
         theirs = there or "%any"
-        raise Refused(Notify.AUTHENTICATION_FAILED, NO_SECRET.format(ours=here, theirs=theirs))
+        raise Refused(Notify.AUTHENTICATION_FAILED, LACKING.format(ours=here, theirs=theirs))
     return key
 
 
@@ -81,7 +81,7 @@ def check(main: MainMode, message: Message, peer_id: Identity, expected: bytes) 
         if not mac.same(message.one(HashData).data, expected):
             raise Refused(
                 Notify.AUTHENTICATION_FAILED,
-                f"peer {peer_id} does not have the same secret as this box: compare the PSK for it in both ipsec.secrets",
+                f"peer {peer_id} does not have the same secret as this box: compare its PSK in both ipsec.secrets",
             )
         return
     signature = message.one(SignatureData).data

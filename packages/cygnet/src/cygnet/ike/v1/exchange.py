@@ -1,4 +1,4 @@
-"""What every exchange has: the last packet sent, when to send it again, and what it answered (RFC 2408, section 5.1)."""
+"""What every exchange has: the last packet sent, when to send it again, what it answered (RFC 2408, section 5.1)."""
 
 from __future__ import annotations
 

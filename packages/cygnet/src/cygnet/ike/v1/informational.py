@@ -1,6 +1,6 @@
 """Informational exchanges: notifications, deletions, dead peer detection (RFC 2409 section 5.7, RFC 3706).
 
-Nothing here is believed unless the hash of phase 1 protects it; what comes in clear is only ever a hint to whoever waits.
+Nothing here is believed unless the hash of phase 1 protects it; in clear it is a hint to whoever waits, no more.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def receive(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes) -> None
     message.expect((HashData,), (Notification, Delete))
     if not sa.take_message_id(header.message_id):
         raise Malformed("an informational message whose id cannot be taken")
-    engine.heard(sa)
+    engine.isakmp.heard(sa)
     for notification in message.all(Notification):
-        _notified(engine, sa, notification, header.message_id)
+        _notified(engine, sa, notification)
     for delete in message.all(Delete):
         _deleted(engine, sa, delete)
 
@@ -75,21 +75,21 @@ def _hint(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes) -> None:
     if sa.established:
         raise Malformed("an informational message in clear for an established SA")
     message = read_clear(header, packet)
-    main = engine.main_mode(sa)
+    main = engine.isakmp.main_mode(sa)
     for notification in message.all(Notification):
         if notification.type in ERRORS and isinstance(main, Initiator):
             main.refused(notification)
             return
 
 
-def _notified(engine: Engine, sa: IsakmpSa, notification: Notification, message_id: int) -> None:
+def _notified(engine: Engine, sa: IsakmpSa, notification: Notification) -> None:
     match notification.type:
         case Notify.R_U_THERE if sa.established:
             _answer_probe(engine, sa, notification)
         case Notify.R_U_THERE_ACK if sa.established:
             engine.probe_answered(sa, notification.data)
         case Notify.INITIAL_CONTACT if sa.established:
-            engine.first_contact(sa)
+            engine.isakmp.first_contact(sa)
         case number if number in ERRORS:
             _refused(engine, sa, notification)
         case _:
@@ -97,7 +97,7 @@ def _notified(engine: Engine, sa: IsakmpSa, notification: Notification, message_
 
 
 def _refused(engine: Engine, sa: IsakmpSa, notification: Notification) -> None:
-    main = engine.main_mode(sa)
+    main = engine.isakmp.main_mode(sa)
     if not sa.established:
         if isinstance(main, Initiator):
             main.refused(notification)
@@ -105,7 +105,7 @@ def _refused(engine: Engine, sa: IsakmpSa, notification: Notification) -> None:
     engine.tell(sa.live, LOG, f"{sa.label}: peer notifies {notification}")
     waiting = [
         quick
-        for quick in engine.quick_modes(sa)
+        for quick in engine.children.quick_modes(sa)
         if isinstance(quick, QuickInitiator) and quick.state == "STATE_QUICK_I1"
     ]
     spi = notification.spi[:4]
@@ -125,10 +125,10 @@ def _deleted(engine: Engine, sa: IsakmpSa, delete: Delete) -> None:
     """Only what belongs to the same peer, and only what is there."""
     if delete.protocol == Protocol.ISAKMP:
         for cookies in delete.spis:
-            engine.peer_deleted_isakmp(sa, cookies)
+            engine.isakmp.deleted_by_peer(sa, cookies)
     elif delete.protocol in (Protocol.AH, Protocol.ESP, Protocol.IPCOMP):
         for spi in delete.spis:
             if len(spi) == 4:
-                engine.peer_deleted_child(sa, delete.protocol, int.from_bytes(spi, "big"))
+                engine.children.deleted_by_peer(sa, delete.protocol, int.from_bytes(spi, "big"))
     else:
         raise Malformed(f"a deletion of protocol {delete.protocol}")

@@ -12,8 +12,8 @@ from cygnet.ike.v1.exchange import Refused
 from cygnet.ike.v1.main_mode import MainMode
 
 REASONS = {
-    "STATE_MAIN_I1": "No response (or no acceptable response) to our first IKE message: is the peer running, does it know "
-    "this box, do firewalls let UDP 500 pass?",
+    "STATE_MAIN_I1": "No response (or no acceptable response) to our first IKE message: is the peer running, does it "
+    "know this box, do firewalls let UDP 500 pass?",
     "STATE_MAIN_I2": "No response to our key exchange",
     "STATE_MAIN_I3": "Possible authentication failure: no acceptable response to our first encrypted message",
 }
@@ -54,7 +54,7 @@ class Initiator(MainMode):
         self.settle(phase_one.accept(message.one(SecurityAssociation), self.offered))
         self.learn_vendor(message)
         self.answered(packet)
-        self.engine.rename(self.sa, header.rcookie)
+        self.engine.isakmp.rename(self.sa, header.rcookie)
         payloads = self.key_payloads()
         self._state("STATE_MAIN_I2", STATE_MAIN_I2, "sent MI2, expecting MR2")
         self.transmit(self.sa.clear(Exchange.MAIN, payloads), awaiting=True)
@@ -65,7 +65,7 @@ class Initiator(MainMode):
         self.answered(packet)
         self.float_port()
         connection = self.sa.live.connection
-        payloads = self.identity_payloads(self.engine.is_first_contact(self.sa))
+        payloads = self.identity_payloads(self.engine.isakmp.is_first_contact(self.sa))
         if self.auth is Auth.RSA_SIGNATURE:
             payloads += authentication.request(connection)
         self._state("STATE_MAIN_I3", STATE_MAIN_I3, "sent MI3, expecting MR3")
@@ -87,7 +87,7 @@ class Initiator(MainMode):
         self.sent = b""
         self.sa.peer.id = peer_id
         self._state("STATE_MAIN_I4", SUCCESS, "ISAKMP SA established")
-        self.engine.established(self.sa, message.all(Notification))
+        self.engine.isakmp.established(self.sa, message.all(Notification))
 
     def refused(self, notification: Notification) -> None:
         """The peer says, in clear and so without proof, that it will not go on."""
@@ -104,7 +104,7 @@ class Initiator(MainMode):
 
     def given_up(self, reason: str) -> None:
         """This attempt has failed."""
-        self.engine.phase_one_failed(self.sa, reason)
+        self.engine.isakmp.failed(self.sa, reason)
 
     def unanswered(self) -> str:
         """What silence means in this state."""

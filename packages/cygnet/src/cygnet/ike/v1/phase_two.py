@@ -186,8 +186,9 @@ def describe(payload: SecurityAssociation) -> list[str]:
 def _describe(protocol: int, transform: Transform) -> str:
     known = read(protocol, transform)
     if known is None:
-        kind = "ESP" if protocol == Protocol.ESP else "AH"
-        return f"{kind} transform {transform.id} with {transform.get(Ipsec.INTEGRITY)}, {transform.get(Ipsec.KEY_LENGTH)} bits"
+        protocol_name = "ESP" if protocol == Protocol.ESP else "AH"
+        auth, bits = transform.get(Ipsec.INTEGRITY), transform.get(Ipsec.KEY_LENGTH)
+        return f"{protocol_name} transform {transform.id} with {auth}, {bits} bits"
     suite, terms = known
     mode = "tunnel" if terms.mode in TUNNELS else "transport"
     return f"{suite} ({mode}{', PFS group' + str(terms.group) if terms.group else ''})"

@@ -66,14 +66,14 @@ class QuickInitiator(QuickMode):
             raise Refused(Notify.INVALID_ID_INFORMATION, "the peer answered for other traffic than it was asked for")
         self.child = self.make_child(chosen, self.ours, self.theirs, self.shared(chosen.terms, peer_public))
         self.answered(packet)
-        self.engine.install(self.child, inbound=True, outbound=True)
+        self.engine.children.install(self.child, inbound=True, outbound=True)
         self.quick_state = "STATE_QUICK_I2"
         keys = self.sa.need_keys()
         self.transmit(self._confirmation(keys.hash, keys.a), awaiting=False)
         self.engine.tell(
             self.live, SUCCESS, f"{self.label}: STATE_QUICK_I2: sent QI2, IPsec SA established {describe(self)}"
         )
-        self.engine.child_established(self, message.all(Notification))
+        self.engine.children.established(self)
 
     def _confirmation(self, hash_name: str, skeyid_a: bytes) -> bytes:
         from cygnet.crypto.derive import hash_3
@@ -98,7 +98,7 @@ class QuickInitiator(QuickMode):
     def silent(self, reason: str) -> None:
         """A peer that says nothing at all may have lost phase 1: the next attempt begins there."""
         self.given_up(reason)
-        self.engine.drop_isakmp(self.sa, "the peer does not answer on it", tell_peer=True)
+        self.engine.isakmp.drop(self.sa, "the peer does not answer on it", tell_peer=True)
 
     def unanswered(self) -> str:
         """What silence means."""

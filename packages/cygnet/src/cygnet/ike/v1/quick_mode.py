@@ -52,7 +52,7 @@ class QuickMode(Base):
         self.iv = sa.first_iv(message_id)
         self.nonce, self.peer_nonce = engine.random(NONCE_SIZE), b""
         self.key_exchange: KeyExchange | None = None
-        self.spi, self.cpi = engine.new_spi(), engine.new_cpi()
+        self.spi, self.cpi = engine.children.new_spi(), engine.children.new_cpi()
         self.child: Child | None = None
         self.peer_spi, self.protocol = b"", int(Protocol.ESP)
 
@@ -170,4 +170,4 @@ class QuickMode(Base):
     def given_up(self, reason: str) -> None:
         """It has failed; what it installed goes."""
         self.quiet()
-        self.engine.phase_two_failed(self, reason)
+        self.engine.children.failed(self, reason)

@@ -9,7 +9,7 @@ from cygnet.crypto.transforms import GROUPS
 from cygnet.ike.fields import Malformed, Wire
 from cygnet.ike.message import Header, Message
 from cygnet.ike.numbers import Notify
-from cygnet.ike.payloads import HashData, Identification, KeyExchangeData, Nonce, Notification
+from cygnet.ike.payloads import HashData, Identification, KeyExchangeData, Nonce
 from cygnet.ike.progress import LOG, SUCCESS
 from cygnet.ike.v1 import phase_two, selectors
 from cygnet.ike.v1.exchange import Refused
@@ -34,10 +34,10 @@ class QuickResponder(QuickMode):
         # Only now: what was not protected by phase 1 must not use up message ids.
         if not self.sa.take_message_id(self.message_id):
             raise Malformed("a quick mode whose message id cannot be taken")
-        self.engine.add_quick(self)
+        self.engine.children.add(self)
         payload, identities, peer_public = self.read(message)
         ours, theirs = self._traffic(identities)
-        self.live = self.engine.live_for(self.sa, ours, theirs)
+        self.live = self.engine.children.live_for(self.sa, ours, theirs)
         try:
             chosen = phase_two.choose(payload, self.connection.child, (self.mode(),), self._groups())
         except NoProposal as error:
@@ -45,7 +45,7 @@ class QuickResponder(QuickMode):
         if chosen.terms.group:
             self.key_exchange = KeyExchange(chosen.terms.group)
         self.child = self.make_child(chosen, ours, theirs, self.shared(chosen.terms, peer_public))
-        self.engine.install(self.child, inbound=True, outbound=False)
+        self.engine.children.install(self.child, inbound=True, outbound=False)
         payloads: tuple[Wire, ...] = (chosen.answer(self.spi, self.cpi), Nonce(self.nonce))
         if self.key_exchange:
             payloads += (KeyExchangeData(self.key_exchange.public),)
@@ -81,9 +81,9 @@ class QuickResponder(QuickMode):
         if self.child is None:
             raise Malformed("a confirmation of nothing")
         self.quick_state = "STATE_QUICK_R2"
-        self.engine.install(self.child, inbound=False, outbound=True)
+        self.engine.children.install(self.child, inbound=False, outbound=True)
         self.engine.tell(self.live, SUCCESS, f"{self.label}: STATE_QUICK_R2: IPsec SA established {describe(self)}")
-        self.engine.child_established(self, message.all(Notification))
+        self.engine.children.established(self)
 
     def unanswered(self) -> str:
         """What silence means."""

@@ -13,7 +13,9 @@ from cygnet.ike.v1 import authentication, phase_one
 from cygnet.ike.v1.exchange import Refused
 from cygnet.ike.v1.main_mode import MainMode
 
-UNREADABLE = "the peer's first encrypted message cannot be read: probable authentication failure (mismatch of preshared secrets?)"
+UNREADABLE = (
+    "the first encrypted message cannot be read: probable authentication failure (mismatch of preshared secrets?)"
+)
 
 
 class Responder(MainMode):
@@ -99,14 +101,14 @@ class Responder(MainMode):
         self.asked_for_certificate |= bool(message.all(CertificateRequest))
         self.answered(packet)
         self.sa.peer.id = peer_id
-        self.engine.personalize(self.sa)
+        self.engine.isakmp.personalize(self.sa)
         answer = self.seal(*self.identity_payloads(first_contact=False))
         self.sa.state = "STATE_MAIN_R3"
         self.engine.tell(self.sa.live, LOG, f"{self.label}: peer is {peer_id}")
         self.engine.tell(self.sa.live, SUCCESS, f"{self.label}: STATE_MAIN_R3: sent MR3, ISAKMP SA established")
         self.transmit(answer, awaiting=False)
-        self.engine.established(self.sa, message.all(Notification))
+        self.engine.isakmp.established(self.sa, message.all(Notification))
 
     def given_up(self, reason: str) -> None:
         """The half-open negotiation has come to its end."""
-        self.engine.phase_one_failed(self.sa, reason)
+        self.engine.isakmp.failed(self.sa, reason)

@@ -1,0 +1,159 @@
+"""The pairs of SAs of a daemon: negotiated, installed, replaced, deleted."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cygnet.connection.selector import Selector
+from cygnet.errors import CygnetError
+from cygnet.ike.initiation import serves
+from cygnet.ike.live import Child, Live
+from cygnet.ike.numbers import Protocol
+from cygnet.ike.path import Path
+from cygnet.ike.progress import LOG
+from cygnet.ike.v1 import informational
+from cygnet.ike.v1.quick_mode import QuickMode
+from cygnet.ike.v1.sa import IsakmpSa
+from cygnet.tunnel.child import ChildSa
+
+if TYPE_CHECKING:
+    from cygnet.ike.engine import Engine
+
+# A finished quick mode answers copies of the peer's last message for this long.
+REMEMBERED = 120.0
+FIRST_SPI = 0x1000
+FIRST_CPI, LAST_CPI = 0x100, 0xEFFF
+PROTOCOL_NUMBERS = {"ah": Protocol.AH, "esp": Protocol.ESP, "comp": Protocol.IPCOMP}
+
+
+class ChildSas:
+    """``spis``: inbound SPI -> whose it is; ``quicks``: ISAKMP SA -> message id -> the negotiation."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.quicks: dict[IsakmpSa, dict[int, QuickMode]] = {}
+        self.spis: dict[int, tuple[Live, Child]] = {}
+
+    def new_spi(self) -> int:
+        """An SPI that no SA of ours has."""
+        while True:
+            spi = int.from_bytes(self.engine.random(4), "big")
+            if spi >= FIRST_SPI and spi not in self.spis:
+                return spi
+
+    def new_cpi(self) -> int:
+        """A number for IPComp (RFC 3173, section 3.3)."""
+        return FIRST_CPI + int.from_bytes(self.engine.random(2), "big") % (LAST_CPI - FIRST_CPI)
+
+    def add(self, quick: QuickMode) -> None:
+        """Keep a quick mode under its message id."""
+        self.quicks.setdefault(quick.sa, {})[quick.message_id] = quick
+
+    def forget(self, quick: QuickMode) -> None:
+        """Answer its copies no more."""
+        quick.quiet()
+        self.quicks.get(quick.sa, {}).pop(quick.message_id, None)
+
+    def quick_modes(self, sa: IsakmpSa) -> list[QuickMode]:
+        """The quick modes over an SA that are not forgotten yet."""
+        return list(self.quicks.get(sa, {}).values())
+
+    def live_for(self, sa: IsakmpSa, ours: Selector, theirs: Selector) -> Live:
+        """The connection that serves this traffic. Raises Refused."""
+        return self.engine.roster.for_traffic(sa, ours, theirs, self.engine.setup.virtual_private)
+
+    def install(self, child: Child, inbound: bool, outbound: bool) -> None:
+        """Give SAs to the kernel. Raises KernelError; then nothing of the pair is left."""
+        try:
+            if inbound:
+                self.engine.tunnels.inbound(child.sa)
+            if outbound:
+                self.engine.tunnels.outbound(child.sa)
+        except CygnetError:
+            self.engine.guard(lambda: self.engine.tunnels.remove(child.sa))
+            raise
+        child.outbound = outbound
+
+    def established(self, quick: QuickMode) -> None:
+        """A pair of SAs stands."""
+        live, child = quick.live, quick.child
+        if child is None:
+            return
+        child.born = self.engine.now
+        live.children.append(child)
+        for leg in child.sa.legs:
+            self.spis[leg.spi_in] = (live, child)
+        self.engine.isakmp.heard(quick.sa)
+        self.engine.lifetimes.of_child(live, child)
+        self.engine.lifetimes.supersede_children(live, child)
+        self.engine.timers.at(self.engine.now + REMEMBERED, lambda: self.forget(quick))
+        self.engine.initiation.stands(live)
+
+    def failed(self, quick: QuickMode, reason: str) -> None:
+        """A quick mode ends without SAs."""
+        self.engine.tell(quick.live, LOG, f"{quick.label}: {reason}")
+        if quick.child is not None and quick.state == "STATE_QUICK_R1":
+            self.engine.guard(partial(self.engine.tunnels.remove, quick.child.sa))
+        self.forget(quick)
+        if quick.INITIATOR:
+            self.engine.initiation.failed(quick.live, reason)
+
+    def with_peer_of(self, sa: IsakmpSa) -> list[tuple[Live, Child]]:
+        """All pairs of SAs with the peer of ``sa``."""
+        return [
+            (live, child)
+            for live in self.engine.roster.everyone()
+            for child in live.children
+            if child.cookies == sa.cookies
+            or (child.sa.remote == sa.path.remote and (live is sa.live or serves(sa, live)))
+        ]
+
+    def packets_in(self, child: Child) -> int:
+        """Packets that a pair has received."""
+        counters = None
+        try:
+            counters = self.engine.tunnels.counters(child.sa)
+        except CygnetError as error:
+            self.engine.log(str(error))
+        return counters.packets if counters else 0
+
+    def remove(self, live: Live, child: Child, reason: str, tell_peer: bool) -> None:
+        """A pair of SAs ends."""
+        if child not in live.children:
+            return
+        live.children.remove(child)
+        child.forget_timers()
+        for leg in child.sa.legs:
+            self.spis.pop(leg.spi_in, None)
+        self.engine.log(f"{live.label} #{child.sa.serial}: IPsec SA deleted: {reason}")
+        self.engine.guard(lambda: self.engine.tunnels.remove(child.sa))
+        if tell_peer:
+            self._tell_deleted(live, child.sa)
+        self.engine.roster.forget_idle(live)
+
+    def _tell_deleted(self, live: Live, child: ChildSa) -> None:
+        sa = self.engine.isakmp.serving(live)
+        leg = child.legs[-1]
+        if sa is not None:
+            informational.send_delete(self.engine, sa, PROTOCOL_NUMBERS[leg.protocol], leg.spi_in.to_bytes(4, "big"))
+
+    def deleted_by_peer(self, sa: IsakmpSa, protocol: int, spi: int) -> None:
+        """The peer will receive no more under ``spi``: only if that SA is with this very peer."""
+        for live, child in self.with_peer_of(sa):
+            leg = child.sa.legs[-1]
+            if leg.spi_out == spi and PROTOCOL_NUMBERS[leg.protocol] == protocol:
+                self.remove(live, child, "the peer has deleted it", tell_peer=True)
+                if live.newest is None:
+                    self._gone(live)
+                return
+
+    def _gone(self, live: Live) -> None:
+        """The peer has taken the last pair away: a connection that is to be up is brought up again."""
+        live.why = "the peer has taken it down"
+        if live.wanted and live.connection.rekey and live.connection.there.host is not None and not live.instance:
+            self.engine.initiation.failed(live, live.why)
+
+    def rehome(self, child: Child, path: Path) -> None:
+        """The peer receives at another address or port now."""
+        child.sa = self.engine.tunnels.rehome(child.sa, path.remote, path.remote_port)

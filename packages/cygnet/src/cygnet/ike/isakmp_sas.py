@@ -1,0 +1,209 @@
+"""The ISAKMP SAs of a daemon: begun, established, moved, superseded, ended."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cygnet.connection.connection import Address
+from cygnet.ike.fragments import Assembly
+from cygnet.ike.initiation import serves
+from cygnet.ike.live import Live
+from cygnet.ike.numbers import Notify, Protocol
+from cygnet.ike.path import Path
+from cygnet.ike.payloads import Notification
+from cygnet.ike.progress import LOG
+from cygnet.ike.v1 import informational
+from cygnet.ike.v1.initiator import Initiator
+from cygnet.ike.v1.main_mode import MainMode
+from cygnet.ike.v1.sa import IsakmpSa
+
+if TYPE_CHECKING:
+    from cygnet.ike.engine import Engine
+
+MOST_REFUSALS = 3
+
+
+class IsakmpSas:
+    """``by_cookies``: how packets find theirs; ``mains``: the negotiation of each."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.sas: list[IsakmpSa] = []
+        self.by_cookies: dict[tuple[bytes, bytes], IsakmpSa] = {}
+        self.mains: dict[IsakmpSa, MainMode] = {}
+        self.first_messages: dict[tuple[bytes, Address], IsakmpSa] = {}
+        self.assemblies: dict[IsakmpSa, Assembly] = {}
+        self._refusals: dict[IsakmpSa, int] = {}
+
+    def start(self, live: Live, path: Path) -> None:
+        """Begin phase 1 as the initiator."""
+        sa = IsakmpSa(
+            self.engine.next_serial(),
+            live,
+            True,
+            path,
+            self.engine.random(8),
+            born=self.engine.now,
+            last_heard=self.engine.now,
+        )
+        main = Initiator(self.engine, sa)
+        self.add(sa, main)
+        self.engine.tell(live, LOG, f"{sa.label}: initiating Main Mode")
+        main.start()
+
+    def add(self, sa: IsakmpSa, main: MainMode) -> None:
+        """Keep a new ISAKMP SA."""
+        self.sas.append(sa)
+        self.by_cookies[sa.cookies] = sa
+        self.mains[sa] = main
+
+    def responding(self, sa: IsakmpSa, main: MainMode) -> None:
+        """Keep a half-open SA; the bounds may cost another one its place."""
+        self.add(sa, main)
+        self.first_messages[sa.icookie, sa.path.remote] = sa
+        victim = self.engine.half_open.add(sa)
+        if victim is not None:
+            self.remove(victim)
+
+    def half_open_expired(self, sa: IsakmpSa) -> None:
+        """The initiator has not come to the end in time."""
+        if not sa.established:
+            self.engine.noise(sa.path, f"{sa.label}: main mode was not finished in time ({sa.state})")
+            self.remove(sa)
+
+    def refuse(self, sa: IsakmpSa, notify: int, text: str) -> None:
+        """Tell a peer in phase 1 why not, a few times at the most."""
+        count = self._refusals[sa] = self._refusals.get(sa, 0) + 1
+        if count <= MOST_REFUSALS and sa in self.sas:
+            informational.refuse(self.engine, sa, notify, text)
+
+    def rename(self, sa: IsakmpSa, rcookie: bytes) -> None:
+        """The responder's cookie is known now."""
+        self.by_cookies.pop(sa.cookies, None)
+        sa.rcookie = rcookie
+        self.by_cookies[sa.cookies] = sa
+
+    def personalize(self, sa: IsakmpSa) -> None:
+        """The peer of a %any connection has a name now: from here on it has a life of its own."""
+        if sa.live.connection.there.host is None:
+            sa.live = self.engine.roster.instance(sa.live, sa.path.remote, sa.peer.id)
+
+    def serving(self, live: Live) -> IsakmpSa | None:
+        """The newest established ISAKMP SA that serves a connection."""
+        fitting = [sa for sa in self.sas if sa.established and not sa.superseded and serves(sa, live)]
+        return fitting[-1] if fitting else None
+
+    def is_first_contact(self, sa: IsakmpSa) -> bool:
+        """Whether we know of no other SA with the peer."""
+        return not any(one is not sa and one.established and serves(one, sa.live) for one in self.sas)
+
+    def established(self, sa: IsakmpSa, notifications: list[Notification]) -> None:
+        """Phase 1 stands."""
+        sa.established = True
+        sa.established_at = sa.last_heard = self.engine.now
+        self.engine.half_open.discard(sa)
+        sa.forget_timers()
+        self.engine.lifetimes.of_isakmp(sa)
+        if any(one.type == Notify.INITIAL_CONTACT for one in notifications):
+            self.first_contact(sa)
+        elif self.engine.setup.unique_ids:
+            self._only_one(sa)
+        self.engine.lifetimes.supersede_isakmp(sa)
+        self.engine.dead_peers.watch(sa)
+        if sa.behind_nat and self.engine.setup.keep_alive > 0:
+            self._keep_alive(sa)
+        self.engine.initiation.phase_one_stands(sa)
+
+    def _only_one(self, new: IsakmpSa) -> None:
+        """uniqueids: the same name from another address means that the peer has moved."""
+        for sa in [one for one in self.sas if one.established and one.peer.id == new.peer.id]:
+            same_name = sa.live.connection.here.identity == new.live.connection.here.identity
+            if sa is not new and same_name and sa.path.remote != new.path.remote:
+                self._forget_peer(sa, f"its peer is at {new.path.remote} now")
+
+    def first_contact(self, new: IsakmpSa) -> None:
+        """The peer has forgotten all that it had with us before this negotiation began: so do we.
+
+        What was made while the negotiation was under way stays: the message may have been a long time on its way.
+        """
+        for sa in [one for one in self.sas if one is not new and one.established and one.established_at < new.born]:
+            if sa.peer.id == new.peer.id and sa.live.connection.here.identity == new.live.connection.here.identity:
+                self._forget_peer(sa, "the peer has started anew")
+        for live in [one for one in self.engine.roster.everyone() if one is new.live or serves(new, one)]:
+            for child in [one for one in live.children if one.born < new.born]:
+                self.engine.children.remove(live, child, "the peer has started anew", tell_peer=False)
+
+    def _forget_peer(self, sa: IsakmpSa, reason: str) -> None:
+        for live, child in self.engine.children.with_peer_of(sa):
+            self.engine.children.remove(live, child, reason, tell_peer=False)
+        self.drop(sa, reason, tell_peer=False)
+
+    def _keep_alive(self, sa: IsakmpSa) -> None:
+        """One byte now and then, so that the NAT remembers us (RFC 3948, section 4)."""
+        if sa in self.sas and not sa.superseded:
+            self.engine.send_to(sa.path, b"\xff")
+            self.engine.timers.at(self.engine.now + self.engine.setup.keep_alive, lambda: self._keep_alive(sa))
+
+    def failed(self, sa: IsakmpSa, reason: str) -> None:
+        """A negotiation of phase 1 ends without an SA."""
+        code = LOG
+        self.engine.tell(sa.live, code, f"{sa.label}: {reason}")
+        self.remove(sa)
+        self.engine.initiation.phase_one_failed(sa, reason)
+
+    def drop(self, sa: IsakmpSa, reason: str, tell_peer: bool) -> None:
+        """An ISAKMP SA ends; the SAs that it negotiated go on without it."""
+        if sa not in self.sas:
+            return
+        if sa.established:
+            self.engine.log(f"{sa.label}: ISAKMP SA deleted: {reason}")
+            if tell_peer:
+                informational.send_delete(self.engine, sa, Protocol.ISAKMP, sa.icookie + sa.rcookie)
+        self.remove(sa)
+
+    def remove(self, sa: IsakmpSa) -> None:
+        sa.forget_timers()
+        for quick in self.engine.children.quick_modes(sa):
+            if quick.state in ("STATE_QUICK_I1", "STATE_QUICK_R1"):
+                quick.given_up("its ISAKMP SA has ended")
+            quick.quiet()
+        main = self.mains.pop(sa, None)
+        if main:
+            main.quiet()
+        self.engine.half_open.discard(sa)
+        self.engine.dead_peers.forget(sa)
+        for table in (self.engine.children.quicks, self.assemblies, self._refusals):
+            table.pop(sa, None)
+        self.by_cookies.pop(sa.cookies, None)
+        self.first_messages.pop((sa.icookie, sa.path.remote), None)
+        if sa in self.sas:
+            self.sas.remove(sa)
+        self.engine.roster.forget_idle(sa.live)
+
+    def heard(self, sa: IsakmpSa) -> None:
+        """A message of the peer's was genuine; if it came from elsewhere than the last one, the peer has moved."""
+        sa.last_heard = self.engine.now
+        path = self.engine.arrived
+        if path is not None and path != sa.path and sa.established and (sa.peer.behind_nat or sa.behind_nat):
+            self.move(sa, path)
+
+    def move(self, sa: IsakmpSa, path: Path) -> None:
+        if path.remote == sa.path.remote and path.remote_port == sa.path.remote_port:
+            return
+        self.engine.log(f"{sa.label}: the peer is at {path} now")
+        sa.path = sa.path._replace(remote=path.remote, remote_port=path.remote_port)
+        for _, child in self.engine.children.with_peer_of(sa):
+            self.engine.guard(partial(self.engine.children.rehome, child, path))
+
+    def deleted_by_peer(self, sa: IsakmpSa, cookies: bytes) -> None:
+        """The peer ends an ISAKMP SA: only one of its own."""
+        other = self.by_cookies.get((cookies[:8], cookies[8:]))
+        if other is None or other.peer.id != sa.peer.id or other.path.remote != sa.path.remote:
+            self.engine.log(f"{sa.label}: the peer deletes an ISAKMP SA that it does not have with us")
+            return
+        self.drop(other, "the peer has deleted it", tell_peer=False)
+
+    def main_mode(self, sa: IsakmpSa) -> MainMode | None:
+        """The negotiation that made, or makes, an SA."""
+        return self.mains.get(sa)
