@@ -24,7 +24,7 @@ UPDOWN = "updown/_updown"
 LAUNCHER = f"""#!/usr/bin/python3 -IS
 import sys
 sys.path.append("/{SITE}")
-from cygnet.cli.main import main
+from cygnet.cli import main
 sys.exit(main())
 """
 

@@ -195,9 +195,9 @@ def test_without_a_daemon_commands_end_1_and_say_what_to_do(
 
 
 def test_whack_knows_every_request_that_auto_makes() -> None:
-    assert {command for command, _ in ACTIONS.values()} | {"add", "replace"} == {row["command"] for _, row in REQUESTS} | {
-        "shutdown"
-    }
+    assert {command for command, _ in ACTIONS.values()} | {"add", "replace"} == {
+        row["command"] for _, row in REQUESTS
+    } | {"shutdown"}
 
 
 @pytest.mark.parametrize(
@@ -219,14 +219,21 @@ def test_random_bits(capsys: pytest.CaptureFixture[str], line: str, form: str) -
 def test_help_can_be_thrown_away_half_read() -> None:
     """Given a reader that goes away, when a command still writes, then it ends without a traceback."""
     command = f"{sys.executable} -m cygnet.cli auto --help | true"
-    done = subprocess.run(["/bin/sh", "-c", command], env={"PYTHONPATH": str(SOURCE)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], env={"PYTHONPATH": str(SOURCE)}, capture_output=True, text=True, check=False
+    )
     assert "Traceback" not in done.stderr
 
 
 def test_status_needs_few_modules(tmp_path: Path) -> None:
     """Given a 486, when it asks for the status, then neither json nor re nor enum nor crypto is read from flash."""
     code = f"import sys; from cygnet.cli import main; main(['auto', '--status', '--ctlbase', {str(tmp_path)!r}]); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-IS", "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r}); {code}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     loaded = set(done.stdout.split())
     assert {"enum", "re", "typing", "json", "socket", "argparse", "dataclasses", "pathlib"} & loaded == set()
     assert {name for name in loaded if name.startswith("cygnet.")} == {

@@ -1,34 +1,17 @@
-"""A box for the tests of conf/: 10.0.0.1 on eth0, where the default route goes, and 192.168.0.1 on eth1."""
+"""Fixtures of the tests of conf/: files that are written and read as on the box of conf_box.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from ipaddress import ip_address
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
+from conf_box import BOX, resolve
 from cygnet.conf import Configuration, load, load_secrets
 from cygnet.conf.local import Local
-from cygnet.connection.connection import Address
 from cygnet.connection.secret import Secrets
 
-NAMES = {
-    "peer.example": [ip_address("10.12.12.1")],
-    "both.example": [ip_address("2001:db8::2"), ip_address("10.12.12.2")],
-}
-BOX = Local(
-    addresses={"eth0": [ip_address("10.0.0.1"), ip_address("2001:db8::1")], "eth1": [ip_address("192.168.0.1")]},
-    default_interface="eth0",
-    default_gateway=ip_address("10.0.0.254"),
-    default_address=ip_address("10.0.0.1"),
-)
 Read = Callable[..., Configuration]
-
-
-def resolve(name: str) -> Sequence[Address]:
-    """The only names there are."""
-    return NAMES.get(name, [])
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import BOX, resolve
-
+from conf_box import BOX, resolve
 from cygnet.conf import hosts, values
 from cygnet.conf.keys import to_data
 from cygnet.conf.values import Scope
@@ -98,7 +97,14 @@ def test_what_is_no_identity(text):
 
 @pytest.mark.parametrize(
     ("text", "pair"),
-    [("17/1701", (17, 1701)), ("udp/l2tp", (17, 1701)), ("tcp", (6, 0)), ("6/", (6, 0)), ("17/%any", (17, 0)), ("0", (0, 0))],
+    [
+        ("17/1701", (17, 1701)),
+        ("udp/l2tp", (17, 1701)),
+        ("tcp", (6, 0)),
+        ("6/", (6, 0)),
+        ("17/%any", (17, 0)),
+        ("0", (0, 0)),
+    ],
 )
 def test_protocols_and_ports(text, pair):
     assert hosts.protoport(text, SCOPE) == pair
@@ -112,13 +118,21 @@ def test_what_is_no_protocol_and_port(text):
 
 @pytest.mark.parametrize(
     ("text", "data"),
-    [("0x0a1B", b"\x0a\x1b"), ("0x0a_1b", b"\x0a\x1b"), ("0sAQID", b"\1\2\3"), ("0sAQ==", b"\1"), ("0tas it is", b"as it is")],
+    [
+        ("0x0a1B", b"\x0a\x1b"),
+        ("0x0a_1b", b"\x0a\x1b"),
+        ("0sAQID", b"\1\2\3"),
+        ("0sAQ==", b"\1"),
+        ("0tas it is", b"as it is"),
+    ],
 )
 def test_keys_as_text(text, data):
     assert to_data(text) == data
 
 
-@pytest.mark.parametrize("text", ["", "0", "0x", "0s", "0t", "0xabc", "0xzz", "0x_ab", "0xab__cd", "0sAQI", "0sA Q=", "AQID", "0sé"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "0x", "0s", "0t", "0xabc", "0xzz", "0x_ab", "0xab__cd", "0sAQI", "0sA Q=", "AQID", "0sé"]
+)
 def test_broken_keys_are_refused_without_showing_them(text):
     with pytest.raises(ValueError) as caught:
         to_data(text)
@@ -146,7 +160,9 @@ def test_looking_names_up_ends_in_time(monkeypatch):
 
     monkeypatch.setattr(module.socket, "getaddrinfo", stuck)
     resolver = module.Resolver(each=0.01, total=0.015)
-    assert [list(resolver(name)) for name in ("a.example", "a.example", "b.example", "c.example", "d.example")] == [[]] * 5
+    assert [list(resolver(name)) for name in ("a.example", "a.example", "b.example", "c.example", "d.example")] == [
+        []
+    ] * 5
     release.set()
     assert "a.example" in asked
     assert "d.example" not in asked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import selectors
 import socket
 import stat
@@ -114,7 +113,7 @@ def test_a_request_gets_its_lines_and_its_status(make: Callable[..., Daemon]) ->
 
 def test_only_root_finds_the_socket(make: Callable[..., Daemon]) -> None:
     daemon = make()
-    assert stat.S_IMODE(os.stat(daemon.base + ".ctl").st_mode) == 0o600
+    assert stat.S_IMODE(Path(daemon.base + ".ctl").stat().st_mode) == 0o600
 
 
 def test_another_user_is_shown_the_door_even_if_the_mode_lets_it_in(
@@ -193,7 +192,16 @@ def test_any_reply_arrives_as_it_was_sent(text: str, code: int) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "{}", "nonsense", '{"status": }', '{"status": 1', '{"code": x, "text": "a"}', '{"code": 1, "text": "a}', '{"code": 1, "text": "a"} b'],
+    [
+        "",
+        "{}",
+        "nonsense",
+        '{"status": }',
+        '{"status": 1',
+        '{"code": x, "text": "a"}',
+        '{"code": 1, "text": "a}',
+        '{"code": 1, "text": "a"} b',
+    ],
 )
 def test_an_answer_that_is_none_is_not_taken_for_one(line: str) -> None:
     with pytest.raises(client.ControlError):
@@ -371,5 +379,9 @@ def test_the_client_imports_next_to_nothing() -> None:
 
     code = "import cygnet.control.client, sys; print(*sys.modules)"
     environment = {"PYTHONPATH": str(Path(client.__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert {"enum", "re", "typing", "dataclasses", "json", "socket", "asyncio", "argparse"} & set(done.stdout.split()) == set()
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert {"enum", "re", "typing", "dataclasses", "json", "socket", "asyncio", "argparse"} & set(
+        done.stdout.split()
+    ) == set()

@@ -4,7 +4,6 @@ import hashlib
 import hmac as stdlib_hmac
 
 import pytest
-
 from cygnet.crypto import derive
 from cygnet.crypto.derive import PhaseOneKeys
 
@@ -33,10 +32,7 @@ def prf(key: bytes, message: bytes) -> bytes:
 
 def keys_of(case: tuple[str, ...], psk: bytes | None) -> PhaseOneKeys:
     g_xy, ni, nr, cky_i, cky_r = map(bytes.fromhex, case[:5])
-    if psk is None:
-        skeyid = derive.skeyid_signature("sha1", ni, nr, g_xy)
-    else:
-        skeyid = derive.skeyid_psk("sha1", psk, ni, nr)
+    skeyid = derive.skeyid_psk("sha1", psk, ni, nr) if psk else derive.skeyid_signature("sha1", ni, nr, g_xy)
     return derive.derive("sha1", skeyid, g_xy, cky_i, cky_r, 16)
 
 

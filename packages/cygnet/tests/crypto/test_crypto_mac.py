@@ -1,7 +1,6 @@
 """Hashes, HMACs and ciphers against numbers that others published."""
 
 import pytest
-
 from cygnet.crypto.cbc import BadCiphertext, Cbc
 from cygnet.crypto.mac import digest, hmac, same
 from cygnet.crypto.transforms import CIPHERS, INTEGRITIES

@@ -5,12 +5,11 @@ import string
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from hypothesis import given
-from hypothesis import strategies as st
-
 from cygnet.connection.identity import Identity, IdType
 from cygnet.crypto.der import OID, SEQUENCE, SET, elements, integer, tlv
 from cygnet.crypto.names import STRINGS, name_to_der, name_to_text, same_name
+from hypothesis import given
+from hypothesis import strategies as st
 
 SAFE = set(string.printable) - set("\t\n\r\x0b\x0c\"'`$;<>")
 CN = bytes.fromhex("0603550403")

@@ -6,6 +6,7 @@ The order is FreeS/WAN's: host and date, eroutes with their packets, ipsecN inte
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, ip_address
@@ -52,7 +53,9 @@ def run(words: list[str]) -> int:
     print(f"{socket.gethostname()} {time.strftime('%a %b %e %H:%M:%S %Z %Y')}")
     lines = [*_eroutes(associations), *(f"{ours}->{below}" for ours, below in interfaces.items())]
     lines += [_described(one) for one in sorted(associations, key=str)]
-    print("\n".join([*lines, HEADING, *_routes({*interfaces, *(text.partition(" ")[0] for text in interfaces.values())})]))
+    print(
+        "\n".join([*lines, HEADING, *_routes({*interfaces, *(text.partition(" ")[0] for text in interfaces.values())})])
+    )
     return 0
 
 
@@ -84,13 +87,17 @@ def _eroutes(associations: list[Association]) -> list[str]:
     for body in _dump(GETPOLICY):
         policy = decode.our_policy(body)
         if policy and policy.direction is Direction.OUT:
-            found.append((str(policy.source.network), str(policy.destination.network), _eroute(policy, body, associations)))
+            found.append(
+                (str(policy.source.network), str(policy.destination.network), _eroute(policy, body, associations))
+            )
     return [line for _, _, line in sorted(found)]
 
 
 def _eroute(policy: Policy, body: bytes, associations: list[Association]) -> str:
     action, templates = body[structs.POLICY_BARE - 3], attributes(body[structs.POLICY_SIZE :]).get(ATTR_TMPL, b"")
-    named = [structs.TEMPLATE.unpack_from(templates, at)[3] for at in range(0, len(templates) - 63, structs.TEMPLATE.size)]
+    named = [
+        structs.TEMPLATE.unpack_from(templates, at)[3] for at in range(0, len(templates) - 63, structs.TEMPLATE.size)
+    ]
     serving = [one for one in associations if one.reqid in named and _outward(one)]
     newest = sorted(serving, key=lambda one: one.counters.added)[-len(named) :] if named else []
     target = " ".join(map(str, newest)) or ("%trap" if named else "%drop" if action == BLOCK else "%pass")
@@ -135,16 +142,11 @@ def _routes(interfaces: set[str]) -> list[str]:
         name, target, gateway, flags, _, _, _, mask, *rest = row.split()
         if name in interfaces:
             words = "".join(letter for bit, letter in ROUTE_FLAGS if int(flags, 16) & bit)
-            addresses = "".join(f"{_little(text)!s:16}" for text in (target, gateway, mask))
+            addresses = "".join(f"{_address(text)!s:16}" for text in (target, gateway, mask))
             lines.append(f"{addresses}{words:6} {rest[0]:>5} {rest[1]:<6} {rest[2]:>5} {name}")
     return sorted(lines)
 
 
-def _little(text: str) -> IPv4Address:
-    return IPv4Address(int.from_bytes(bytes.fromhex(text), _order()))
-
-
-def _order() -> str:
-    import sys
-
-    return sys.byteorder
+def _address(text: str) -> IPv4Address:
+    """The kernel prints a word of memory."""
+    return IPv4Address(int.from_bytes(bytes.fromhex(text), sys.byteorder))

@@ -55,7 +55,7 @@ def number(command: str, name: str, text: str, allowed: range) -> int:
     """A value that is a number."""
     if not text.isdecimal() or len(text) > 9 or int(text) not in allowed:
         step = f", a multiple of {allowed.step}" if allowed.step > 1 else ""
-        raise UsageError(f"{command}: {name} is a number from {allowed[0]} to {allowed[-1]}{step}, not \"{text}\"")
+        raise UsageError(f'{command}: {name} is a number from {allowed[0]} to {allowed[-1]}{step}, not "{text}"')
     return int(text)
 
 

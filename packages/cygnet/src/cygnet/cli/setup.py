@@ -77,9 +77,9 @@ def _clean(base: str) -> None:
     for suffix in (LOCK_SUFFIX, SOCKET_SUFFIX):
         Path(base + suffix).unlink(missing_ok=True)
     if base == CONTROL_BASE:
-        from cygnet.daemon.leftovers import flush_leftovers
+        from cygnet.daemon.host import flush_leftovers
 
-        flush_leftovers()
+        flush_leftovers(_say)
 
 
 def _status(base: str) -> int:
@@ -93,7 +93,7 @@ def _status(base: str) -> int:
     print("IPsec stopped")
     left = [base + suffix for suffix in (LOCK_SUFFIX, SOCKET_SUFFIX) if Path(base + suffix).exists()]
     if left:
-        print(f"but...\nit has died and left {' and '.join(left)}; \"ipsec setup start\" starts it again")
+        print(f'but...\nit has died and left {" and ".join(left)}; "ipsec setup start" starts it again')
     return 1 if left else 0
 
 

@@ -7,8 +7,6 @@ only say a size (the 256 of aes_gcm_c-256, the 96 of md5-96) belong to the word 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import product
 from typing import TypeVar
 
@@ -16,46 +14,41 @@ from cygnet.conf.error import nearest
 from cygnet.connection.proposal import ChildProposal, IkeProposal
 from cygnet.crypto.transforms import CIPHERS, GROUPS, INTEGRITIES, REFUSED
 
-_P = TypeVar("_P", IkeProposal, ChildProposal)
-MAX_WORDS = 60
-MAX_PROPOSALS = 60
+MAX_WORDS = MAX_PROPOSALS = 60
 SAFE_GROUPS = (14, 19, 31, 15, 16)
 SAFE_HASHES = ("sha2_256", "sha2_384", "sha2_512")
 SAFE_IKE = "aes256-sha2_256-sha2_384-sha2_512,aes128-sha2_256"
 SAFE_ESP = "aes_gcm256,aes_gcm128,aes256-sha2_256,aes128-sha2_256,chacha20poly1305"
 SAFE_AH = "sha2_256,sha2_512"
 
-_CIPHERS = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        ("aes", r"(?:aes|rijndael)(?:_?cbc)?_?(?P<bits>128|192|256)?"),
-        ("aes", r"aes(?P<bits>128|192|256)_?cbc"),
-        ("aes_ctr", r"aes_?ctr_?(?P<bits>128|192|256)?"),
-        ("aes_ctr", r"aes(?P<bits>128|192|256)_?ctr"),
-        ("aes_gcm", r"aes_?gcm(?:_?(?P<icv>a|b|c|8|12|16))?(?:_?(?P<bits>128|192|256))?"),
-        ("aes_gcm", r"aes(?P<bits>128|192|256)_?gcm_?(?P<icv>8|12|16|64|96|128)?"),
-        ("3des", r"(?:3des|des3)(?:_?cbc|_?ede)?(?P<bits>192)?"),
-        ("chacha20poly1305", r"chacha20_?poly1305(?:_?(?P<bits>256))?"),
-    )
+_CIPHERS = (
+    ("aes", r"(?:aes|rijndael)(?:_?cbc)?_?(?P<bits>128|192|256)?"),
+    ("aes", r"aes(?P<bits>128|192|256)_?cbc"),
+    ("aes_ctr", r"aes_?ctr_?(?P<bits>128|192|256)?"),
+    ("aes_ctr", r"aes(?P<bits>128|192|256)_?ctr"),
+    ("aes_gcm", r"aes_?gcm(?:_?(?P<icv>a|b|c|8|12|16))?(?:_?(?P<bits>128|192|256))?"),
+    ("aes_gcm", r"aes(?P<bits>128|192|256)_?gcm_?(?P<icv>8|12|16|64|96|128)?"),
+    ("3des", r"(?:3des|des3)(?:_?cbc|_?ede)?(?P<bits>192)?"),
+    ("chacha20poly1305", r"chacha20_?poly1305(?:_?(?P<bits>256))?"),
 )
 _GCM = dict.fromkeys(("a", "8", "64"), "aes_gcm8") | dict.fromkeys(("b", "12", "96"), "aes_gcm12")
 _HASHES = {"md5": "md5", "sha": "sha1", "sha1": "sha1", "sha2": "sha2_256"}
-_HASHES |= {f"sha{dash}{bits}": f"sha2_{bits}" for bits in (256, 384, 512) for dash in ("", "2_", "2")}
+_HASHES |= {f"sha{dash}{bits}": f"sha2_{bits}" for bits in (256, 384, 512) for dash in ("", "2_")}
 _HASHES |= {f"hmac_{spelt}": name for spelt, name in list(_HASHES.items())}
 _GROUPS = {group.name: group.number for group in GROUPS.values()} | {"x25519": 31}
 _GROUPS |= {f"{prefix}{number}": number for number in GROUPS for prefix in ("dh", "group")}
 _REFUSED = {"dh1": "modp768", "group1": "modp768", "des_cbc": "des"} | {word: word for word in REFUSED}
+_P = TypeVar("_P", IkeProposal, ChildProposal)
 
 
-@dataclass
 class _Run:
-    """The words of one proposal. ``null``: it says that there is no separate integrity."""
+    """The words of one proposal, sorted."""
 
-    ciphers: list[tuple[str, int]] = field(default_factory=list)
-    hashes: list[str] = field(default_factory=list)
-    groups: list[int] = field(default_factory=list)
-    null: bool = False
-    last: str = ""
+    def __init__(self) -> None:
+        self.ciphers: list[tuple[str, int]] = []
+        self.hashes: list[str] = []
+        self.groups: list[int] = []
+        self.last = ""
 
     def read(self, word: str) -> None:
         """Sort one word in."""
@@ -67,93 +60,75 @@ class _Run:
         elif word in _GROUPS:
             self.groups.append(_GROUPS[word])
             self.last = "group"
-        elif word in ("null", "none") and self.ciphers and all(CIPHERS[name].aead for name, _ in self.ciphers):
-            self.null = True
-        elif word in ("null", "none") and self.ciphers:
-            raise ValueError(f"{word} is refused: encryption without integrity is no protection")
-        elif word in _REFUSED:
-            raise ValueError(f"{word} is refused: {REFUSED[_REFUSED[word]]}")
+        elif word == "null" and self.ciphers:
+            if not all(CIPHERS[name].aead for name, _ in self.ciphers):
+                raise ValueError("null is refused: encryption without integrity is no protection")
         elif word != "hmac":
             self.ciphers.append(_cipher(word))
             self.last = "cipher"
 
     def _size(self, word: str) -> None:
-        number = int(word[-9:])
-        if self.last == "cipher" and number in CIPHERS[self.ciphers[-1][0]].key_bits:
-            self.ciphers[-1] = (self.ciphers[-1][0], number)
-        elif self.last == "hash" and self.hashes[-1] == "sha2_256" and f"sha2_{number}" in INTEGRITIES:
-            self.hashes[-1] = f"sha2_{number}"
-        elif self.last != "hash" or number != INTEGRITIES[self.hashes[-1]].icv_bits:
-            raise ValueError(f"{word} is no size of what stands before it")
-        self.last = "size" if self.last == "cipher" else self.last
+        if self.last == "cipher" and word in map(str, CIPHERS[self.ciphers[-1][0]].key_bits):
+            self.ciphers[-1] = (self.ciphers[-1][0], int(word))
+            self.last = "size"
+        elif self.last == "hash" and self.hashes[-1] == "sha2_256" and f"sha2_{word}" in INTEGRITIES:
+            self.hashes[-1] = f"sha2_{word}"
+        elif self.last != "hash" or word != str(INTEGRITIES[self.hashes[-1]].icv_bits):
+            raise ValueError(f"{word[:40]} is no size of what stands before it")
 
     @property
     def weak(self) -> list[str]:
         """The weak transforms that it names."""
-        rows = [CIPHERS[name] for name, _ in self.ciphers], [INTEGRITIES[name] for name in self.hashes]
-        return [row.name for part in (*rows, [GROUPS[number] for number in self.groups]) for row in part if row.weak]
+        named = [*(CIPHERS[name] for name, _ in self.ciphers), *(INTEGRITIES[name] for name in self.hashes)]
+        return [row.name for row in (*named, *(GROUPS[number] for number in self.groups)) if row.weak]
 
 
 def _cipher(word: str) -> tuple[str, int]:
     for name, pattern in _CIPHERS:
-        if match := pattern.fullmatch(word):
+        if match := re.fullmatch(pattern, word):
             found = match.groupdict()
             name = _GCM.get(found.get("icv") or "", name)
             return name, int(found["bits"] or CIPHERS[name].key_bits[0])
-    known = [*CIPHERS, *INTEGRITIES, *_GROUPS]
-    raise ValueError(f"{word[:40]!r} is no cipher, hash or group that Cygnet knows{nearest(word, known)}")
+    raise _unknown(word, [*CIPHERS, *INTEGRITIES, *_GROUPS])
+
+
+def _unknown(word: str, known: list[str]) -> ValueError:
+    if word in _REFUSED:
+        return ValueError(f"{word} is refused: {REFUSED[_REFUSED[word]]}")
+    return ValueError(f"{word[:40]!r} is none that Cygnet knows{nearest(word, known)}")
 
 
 def _runs(text: str) -> list[_Run]:
     """The proposals of a list; ! at its end (only these) is what Cygnet does anyway."""
-    runs = []
-    if len(re.split(r"[-;,]", text)) > MAX_WORDS:
+    lists = [re.split("[-;]", part.strip()) for part in text.lower().rstrip("!").split(",")]
+    if sum(map(len, lists)) > MAX_WORDS:
         raise ValueError(f"it has more than {MAX_WORDS} words")
-    for part in text.lower().rstrip("!").split(","):
-        run = _Run()
-        for word in re.split(r"[-;]", part.strip()):
+    runs = []
+    for words in lists:
+        runs.append(_Run())
+        for word in words:
             if not word:
                 raise ValueError("a name is missing between two separators")
-            run.read(word.strip())
-        runs.append(run)
+            runs[-1].read(word)
     return runs
 
 
-@dataclass(frozen=True)
-class Ike:
-    """ike= read: proposals in order, and the weak transforms that it names."""
-
-    proposals: tuple[IkeProposal, ...]
-    weak: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Child:
-    """esp= or ah= read; ``groups`` are for quick mode."""
-
-    proposals: tuple[ChildProposal, ...]
-    groups: tuple[int, ...]
-    weak: tuple[str, ...]
-
-
-def ike(text: str) -> Ike:
-    """A list for phase 1. What it leaves open gets the safe hashes and groups."""
+def ike(text: str) -> tuple[tuple[IkeProposal, ...], list[str]]:
+    """A list for phase 1, and the weak transforms it names. What it leaves open gets the safe hashes and groups."""
     runs = _runs(text)
-    for run in runs:
-        if not run.ciphers:
-            raise ValueError("a proposal without a cipher")
-        if wrong := [name for name, _ in run.ciphers if not CIPHERS[name].ike]:
-            raise ValueError(f"{wrong[0]} is for esp= only, phase 1 has no number for it")
+    for name in [name for run in runs for name, _ in run.ciphers or [("", 0)]]:
+        if not name or not CIPHERS[name].ike:
+            raise ValueError(f"phase 1 has no {name}, it is for esp= only" if name else "a proposal needs a cipher")
     found = [
         IkeProposal(name, bits, hash_name, group)
         for run in runs
         for (name, bits), hash_name, group in product(run.ciphers, run.hashes or SAFE_HASHES, run.groups or SAFE_GROUPS)
     ]
-    return Ike(_bounded(found), _weak(runs))
+    return _bounded(found), [name for run in runs for name in run.weak]
 
 
-def child(text: str, protocol: str) -> Child:
-    """A list for phase 2: of ``protocol`` esp (with ciphers) or ah (hashes only)."""
+def child(text: str, protocol: str) -> tuple[tuple[ChildProposal, ...], list[int], list[str]]:
+    """A list for phase 2, of esp (with ciphers) or ah (hashes only); the groups and the weak transforms it names."""
     runs = _runs(text)
     found: list[ChildProposal] = []
     for run in runs:
@@ -161,38 +136,22 @@ def child(text: str, protocol: str) -> Child:
             raise ValueError("AH takes hashes only, such as sha2_256")
         if protocol == "esp" and not run.ciphers:
             raise ValueError("ESP needs a cipher: integrity without encryption is phase2=ah with ah=")
-        found += [ChildProposal("", 0, name) for name in run.hashes] if protocol == "ah" else _esp(run)
-    groups = tuple(dict.fromkeys(group for run in runs for group in run.groups))
-    return Child(_bounded(found), groups, _weak(runs))
-
-
-def _esp(run: _Run) -> list[ChildProposal]:
-    found = []
-    for name, bits in run.ciphers:
-        if CIPHERS[name].aead:
-            found.append(ChildProposal(name, bits, ""))
-        else:
-            found += [ChildProposal(name, bits, integrity) for integrity in run.hashes or SAFE_HASHES[:1]]
-    return found
+        for name, bits in run.ciphers or [("", 0)]:
+            hashes = [""] if name and CIPHERS[name].aead else run.hashes or SAFE_HASHES[:1]
+            found += [ChildProposal(name, bits, integrity) for integrity in hashes]
+    return _bounded(found), [group for run in runs for group in run.groups], [name for run in runs for name in run.weak]
 
 
 def group(text: str) -> int:
     """pfsgroup=."""
-    word = text.lower()
-    if word in _REFUSED:
-        raise ValueError(f"{word} is refused: {REFUSED[_REFUSED[word]]}")
-    if word not in _GROUPS:
-        raise ValueError(f"it is no group{nearest(word, list(_GROUPS))}")
-    return _GROUPS[word]
+    if text.lower() not in _GROUPS:
+        raise _unknown(text.lower(), list(_GROUPS))
+    return _GROUPS[text.lower()]
 
 
 def is_hashes_only(text: str) -> bool:
     """Whether a list names no cipher at all, so that AH alone is meant."""
     return not any(run.ciphers for run in _runs(text))
-
-
-def _weak(runs: Sequence[_Run]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for run in runs for name in run.weak))
 
 
 def _bounded(found: list[_P]) -> tuple[_P, ...]:

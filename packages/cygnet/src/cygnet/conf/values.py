@@ -1,19 +1,19 @@
-"""Values that read alike for many parameters: yes and no, times, numbers, words of a list.
+"""Values that read alike for many parameters: yes and no, times, numbers, words of a list, keys.
 
 Every reader takes the text and the scope it is read in, and raises ValueError with the reason.
 """
 
 from __future__ import annotations
 
+import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cygnet.conf.keys import to_data
 from cygnet.conf.local import Local
-from cygnet.conf.resolve import Resolve
+from cygnet.connection.connection import Address
 from cygnet.connection.identity import Identity
 
 
@@ -23,14 +23,14 @@ class Scope:
 
     local: Local
     folder: Path
-    resolve: Resolve
+    resolve: Callable[[str], Sequence[Address]]
     my_id: Identity | None = None
     version: int = 0
 
 
 Reader = Callable[[str, Scope], Any]
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_BOOLEAN = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+YES_NO = dict.fromkeys(("yes", "true", "on", "1"), True) | dict.fromkeys(("no", "false", "off", "0"), False)
 
 
 def text(value: str, _scope: Scope) -> str:
@@ -43,42 +43,32 @@ def words(value: str, _scope: Scope) -> tuple[str, ...]:
     return tuple(value.split())
 
 
-def yes_no(value: str, _scope: Scope) -> bool:
-    """A boolean."""
-    if value.lower() not in _BOOLEAN:
-        raise ValueError("it must be yes or no")
-    return _BOOLEAN[value.lower()]
-
-
-def choice(**meaning: Any) -> Reader:
-    """One of some words, each with its meaning."""
+def choice(meaning: dict[str, Any], reason: str = "") -> Reader:
+    """One of some words, each with its meaning; ``reason``: why others cannot be had."""
 
     def read(value: str, _scope: Scope) -> Any:
         if value.lower() not in meaning:
-            raise ValueError(f"it must be one of {', '.join(meaning)}")
+            raise ValueError(f"{reason or 'this is no value of it'}: write {' or '.join(meaning)}")
         return meaning[value.lower()]
 
     return read
 
 
-def only(reason: str, *accepted: str) -> Reader:
-    """A parameter of which only some values can be had, and ``reason`` why not the others."""
+yes_no = choice(YES_NO)
 
-    def read(value: str, _scope: Scope) -> str:
-        if value.lower() not in accepted:
-            raise ValueError(f"{reason}; write {accepted[0]}, or leave it out")
-        return value.lower()
 
-    return read
+def never(reason: str) -> Reader:
+    """A feature that there is not: it can only be switched off."""
+    return choice(dict.fromkeys(("no", "false", "off", "never"), False), reason)
 
 
 def whole(least: int, most: int) -> Reader:
     """A whole number, decimal or 0x."""
 
     def read(value: str, _scope: Scope) -> int:
-        if not re.fullmatch(r"\d{1,10}|0[xX][0-9a-fA-F]{1,8}", value, re.ASCII):
+        if not re.fullmatch(r"[0-9]{1,10}|0[xX][0-9a-fA-F]{1,8}", value):
             raise ValueError("it must be a whole number")
-        number = int(value, 16 if value[1:2] in "xX" and len(value) > 1 else 10)
+        number = int(value, 16 if value[1:2] in ("x", "X") else 10)
         if not least <= number <= most:
             raise ValueError(f"it must be from {least} to {most}")
         return number
@@ -86,28 +76,26 @@ def whole(least: int, most: int) -> Reader:
     return read
 
 
-def duration(most: str = "", least: float = 0) -> Reader:
-    """A time: a whole number of seconds, or a decimal number followed by m, h or d; ``most``: the longest, "" any."""
+def duration(hours: int, least: int = 0) -> Reader:
+    """A time: a whole number of seconds, or a decimal number followed by m, h or d; at most so many hours."""
 
-    def read(value: str, scope: Scope) -> float:
-        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd]?)", value, re.ASCII)
+    def read(value: str, _scope: Scope) -> float:
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhd]?)", value)
         if not match or ("." in match[1] and match[2] in ("", "s")):
             raise ValueError("it must be a time: a number followed by s, m, h or d, such as 90s or 8.0h")
-        seconds = float(int(float(match[1]) * _SECONDS[match[2]]))
-        if most and seconds > duration()(most, scope):
-            raise ValueError(f"the maximum is {most}")
-        if seconds < least:
-            raise ValueError("it must be more than 0")
-        return seconds
+        seconds = int(float(match[1]) * _SECONDS[match[2]])
+        if not least <= seconds <= hours * 3600:
+            raise ValueError(f"the maximum is {hours}h" if seconds else "it must be more than 0")
+        return float(seconds)
 
     return read
 
 
-def percent(value: str, _scope: Scope) -> float:
+def percent(value: str, scope: Scope) -> float:
     """A whole number followed by %, as a fraction."""
-    if not re.fullmatch(r"\d{1,5}%", value, re.ASCII):
+    if not value.endswith("%"):
         raise ValueError("it must be a whole number followed by %, such as 100%")
-    return int(value[:-1]) / 100
+    return int(whole(0, 10_000)(value[:-1], scope)) / 100
 
 
 def tries(value: str, scope: Scope) -> int:
@@ -115,27 +103,38 @@ def tries(value: str, scope: Scope) -> int:
     return 0 if value == "%forever" else int(whole(0, 1_000_000)(value, scope))
 
 
-@dataclass(frozen=True)
-class Key:
-    """rsasigkey=: a public key (RFC 3110), or where it is found."""
+def to_data(value: str) -> bytes:
+    """The bytes of a key: the 0x, 0s and 0t of ipsec_ttodata(3). ValueError never shows the text, which may be secret."""
+    prefix, body = value[:2].lower(), value[2:]
+    try:
+        if prefix == "0x":
+            data = binascii.unhexlify(re.sub(r"(?<=[0-9a-fA-F])_(?=[0-9a-fA-F])", "", body).encode("ascii"))
+        elif prefix == "0s":
+            data = binascii.a2b_base64(body.encode("ascii"), strict_mode=True)
+        elif prefix == "0t":
+            data = body.encode("utf-8", "surrogateescape")
+        else:
+            raise ValueError("it must begin with 0x (hexadecimal), 0s (base 64) or 0t (text)")
+    except (binascii.Error, UnicodeEncodeError):
+        raise ValueError("it is no whole hexadecimal or base 64 number; was it cut off?") from None
+    if not data:
+        raise ValueError("it is empty")
+    return data
 
-    blob: bytes = b""
-    from_dns: bool = False
 
-
-def rsa_key(value: str, _scope: Scope) -> Key:
-    """Any form of rsasigkey=. %cert needs nothing here: the certificate brings the key."""
+def rsa_key(value: str, _scope: Scope) -> bytes | bool:
+    """rsasigkey=: the key (RFC 3110), whether it is in DNS; b"" for none, and for %cert, where a certificate brings it."""
     if value in ("%none", "%cert", "0x00"):
-        return Key()
+        return b""
     if value in ("%dns", "%dnsonload", "%dnsondemand"):
-        return Key(from_dns=True)
+        return True
     if value.startswith("%"):
         raise ValueError("it must be a key, %dnsondemand, %dnsonload, %cert or %none")
     from cygnet.crypto.rsa import PublicKey
 
     blob = to_data(value)
     PublicKey.from_blob(blob)
-    return Key(blob)
+    return blob
 
 
 def certificate(value: str, scope: Scope) -> Path:
@@ -147,10 +146,9 @@ def certificate(value: str, scope: Scope) -> Path:
 
 def authority(value: str, _scope: Scope) -> str:
     """The subject of a CA as text; "" for any."""
-    if value in ("%any", "%same"):
-        return "" if value == "%any" else value
-    distinguished_name(value)
-    return value
+    if value not in ("%any", "%same"):
+        distinguished_name(value)
+    return "" if value == "%any" else value
 
 
 def distinguished_name(value: str) -> bytes:
@@ -166,9 +164,9 @@ def interfaces(value: str, scope: Scope) -> tuple[tuple[str, str], ...]:
     for word in () if value == "%none" else value.split():
         if word == "%defaultroute" and not scope.local.default_interface:
             continue
-        pair = f"ipsec0={scope.local.default_interface}" if word == "%defaultroute" else word
-        virtual, _, physical = pair.partition("=")
-        if not re.fullmatch(r"ipsec[0-9]{1,2}", virtual) or not re.fullmatch(r"[\w.:@-]{1,15}", physical, re.ASCII):
+        match = re.fullmatch(r"(ipsec[0-9]{1,2})=([\w.:@-]{1,15})", word, re.ASCII)
+        virtual, physical = match.groups() if match else ("ipsec0", scope.local.default_interface)
+        if not match and word != "%defaultroute":
             raise ValueError(f"{word} is no pair such as ipsec0=eth1, nor %defaultroute, nor %none")
         if virtual in pairs or physical in pairs.values():
             raise ValueError(f"{word}: {virtual} or {physical} is in two pairs")

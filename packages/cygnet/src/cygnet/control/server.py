@@ -43,7 +43,7 @@ class Client:
     def reply(self, code: int, text: str) -> None:
         """One line of progress or result."""
         if not self._ended:
-            self._queue({"code": code, "text": text[: LONGEST_TEXT]})
+            self._queue({"code": code, "text": text[:LONGEST_TEXT]})
 
     def end(self, status: int) -> None:
         """The last line; the connection closes as soon as it is sent."""

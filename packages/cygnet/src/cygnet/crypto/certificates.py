@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from cygnet.connection.identity import Identity, IdType
-from cygnet.crypto.der import elements, tlv
 from cygnet.crypto.names import name_to_text, same_name
 from cygnet.crypto.rsa import BadKey, PublicKey
 from cygnet.errors import CygnetError
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, ExtensionType, GeneralName
+    from typing import TypeVar
+
+    from cryptography.x509 import Certificate, ExtensionType, GeneralName, Name
 
     Wanted = TypeVar("Wanted", bound=ExtensionType)
 
 MAX_BYTES = 16384
-VERSION = 0xA0  # the only field of TBSCertificate that may be left out before the subject
-ISSUER, SUBJECT = 2, 4
+MAX_SHOWN = 200  # characters of a name in a message
 
 
 class CertificateError(CygnetError):
@@ -56,23 +56,14 @@ def public_key(der: bytes) -> PublicKey:
     return key_of(read(der))
 
 
-def subject(der: bytes) -> bytes:
-    """The subject's name, as its bytes are."""
-    return _name(der, SUBJECT)
-
-
-def issuer(der: bytes) -> bytes:
-    """The issuer's name, as its bytes are."""
-    return _name(der, ISSUER)
-
-
 def identities(der: bytes) -> list[Identity]:
     """Who the certificate is for: the subject, then the subjectAltNames."""
     from cryptography.x509 import SubjectAlternativeName
 
-    names = extension(read(der), SubjectAlternativeName) or ()
+    certificate = read(der)
+    names = extension(certificate, SubjectAlternativeName) or ()
     with from_stranger():
-        found = [Identity(IdType.DER_ASN1_DN, subject(der)), *map(_identity, names)]
+        found = [Identity(IdType.DER_ASN1_DN, certificate.subject.public_bytes()), *map(_identity, names)]
     return [identity for identity in found if identity is not None]
 
 
@@ -106,18 +97,15 @@ def _identity(name: GeneralName) -> Identity | None:
     return None
 
 
-def _name(der: bytes, position: int) -> bytes:
-    with from_stranger():
-        [(_, certificate)] = elements(der)
-        (_, to_be_signed), *_ = elements(certificate)
-        fields = [field for field in elements(to_be_signed) if field[0] != VERSION]
-        return tlv(*fields[position])
-
-
 def title(certificate: Certificate) -> str:
     """What messages call it: its subject."""
     with from_stranger():
-        return name_to_text(certificate.subject.public_bytes()) or f"serial {certificate.serial_number:x}"
+        return shown(certificate.subject) or f"serial {certificate.serial_number:x}"
+
+
+def shown(name: Name) -> str:
+    """A stranger's name, fit to print."""
+    return name_to_text(name.public_bytes())[:MAX_SHOWN]
 
 
 def key_of(certificate: Certificate) -> PublicKey:

@@ -7,8 +7,8 @@ and results have the fixed length that RFC 2409 and RFC 5903 ask for.
 from __future__ import annotations
 
 import functools
-import secrets
-from typing import TYPE_CHECKING, Protocol
+import os
+from typing import TYPE_CHECKING
 
 from cygnet.crypto.transforms import GROUPS
 from cygnet.errors import CygnetError
@@ -36,18 +36,12 @@ class BadPublicValue(CygnetError):
     """The peer's public value would give a shared secret that others can know."""
 
 
-class _Secret(Protocol):
-    def public(self) -> bytes: ...
-
-    def shared(self, peer: bytes) -> bytes: ...
-
-
 class KeyExchange:
     """Our half of one exchange in the group of that number (transforms.GROUPS)."""
 
     def __init__(self, group: int) -> None:
         self._group = GROUPS[group]
-        self._secret: _Secret = _Modp(group) if group in MODP else _Ecp(group) if group in ECP else _Curve25519()
+        self._secret = _Modp(group) if group in MODP else _Ecp(group) if group in ECP else _Curve25519()
         self.public = self._secret.public()
 
     def shared(self, peer: bytes) -> bytes:
@@ -69,7 +63,7 @@ class _Modp:
         self._prime = modp_prime(group)
         self._size = GROUPS[group].size
         bits = MODP[group][1]
-        self._exponent = secrets.randbits(bits - 1) | 1 << (bits - 1)
+        self._exponent = int.from_bytes(os.urandom(bits // 8), "big") | 1 << (bits - 1)
         self._key = self._load(2)
 
     def _load(self, generator: int) -> Exponent:

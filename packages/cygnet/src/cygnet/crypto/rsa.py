@@ -153,15 +153,21 @@ class PrivateKey:
         """The signature of a hash."""
         if not 0 < len(hash) <= (self.public.bits + 7) // 8 - PADDING:
             raise BadKey(f"a hash of {len(hash)} bytes cannot be signed by a key of {self.public.bits} bits")
-        if self._sign is None:
-            from cygnet.crypto import rsa_private
-
-            self._sign = rsa_private.signer(*self._numbers)
-        signature = self._sign(hash)
+        try:
+            signature = self._signer()(hash)
+        except ValueError:
+            signature = b""
         # A wrong result would give the primes away: a fault, or numbers that are no primes.
         if not self.public.verify_hash(signature, hash):
             raise BadKey("the RSA private key makes wrong signatures; it was not used")
         return signature
+
+    def _signer(self) -> Callable[[bytes], bytes]:
+        if self._sign is None:
+            from cygnet.crypto import rsa_private
+
+            self._sign = rsa_private.signer(*self._numbers)
+        return self._sign
 
     def __repr__(self) -> str:
         return f"PrivateKey({self.public.key_id}, {self.public.bits} bits)"
@@ -169,9 +175,11 @@ class PrivateKey:
 
 def _check(n: int, e: int, d: int, p: int, q: int, dp: int, dq: int, qinv: int) -> None:
     """That the numbers belong together. That the primes are primes is left to the check of each signature."""
-    if min(n, e, d, p, q, dp, dq, qinv) < 1 or p == q or p % 2 == 0 or q % 2 == 0:
-        raise BadKey("the RSA private key has a number that cannot be right")
     PublicKey(n, e)
+    if min(d, p, q, dp, dq, qinv) < 1 or p == q or p % 2 == 0 or q % 2 == 0:
+        raise BadKey("the RSA private key has a number that cannot be right")
+    if min(p, q).bit_length() < MIN_BITS // 2:
+        raise BadKey(f"the RSA private key has a prime of less than {MIN_BITS // 2} bits")
     checks = (
         (p * q == n, "its primes do not make its modulus"),
         (e * d % (p - 1) == 1 and e * d % (q - 1) == 1, "its exponents do not undo each other"),

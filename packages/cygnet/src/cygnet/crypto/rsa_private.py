@@ -5,7 +5,7 @@ The caller checks the result with the public key before it leaves (fault attacks
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 
 from cygnet.crypto.exponentiation import Exponent
@@ -38,7 +38,7 @@ def by_parts(n: int, e: int, p: int, q: int, dp: int, dq: int, qinv: int) -> Cal
 
     def sign(hash: bytes) -> bytes:
         message = int.from_bytes(b"\0\1".ljust(size - len(hash) - 1, b"\xff") + b"\0" + hash, "big")
-        blind = secrets.randbelow(n - 2) + 2
+        blind = int.from_bytes(os.urandom(size + 8), "big") % (n - 2) + 2
         blinded = message * pow(blind, e, n) % n
         root_p = int.from_bytes(exponent_p.power(blinded % p), "big")
         root_q = int.from_bytes(exponent_q.power(blinded % q), "big")

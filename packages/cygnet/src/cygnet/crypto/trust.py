@@ -9,23 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from cygnet.crypto.certificates import CertificateError, extension, from_stranger, key_of, load, may, read, title
+from cygnet.crypto.certificates import CertificateError, extension, from_stranger, key_of, load, may, read, shown, title
 from cygnet.crypto.names import same_name
 from cygnet.crypto.rsa import PublicKey
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import TypeVar
+
     from cryptography.x509 import Certificate, CertificateRevocationList
 
-Loaded = TypeVar("Loaded")
+    Loaded = TypeVar("Loaded")
 
 MAX_FILE = 1 << 20
 MAX_EXTRA = 8  # certificates that a peer sends beside its own
 MAX_CHAIN = 6
-MAX_SIGNATURES = 16  # that are verified for one chain, however the peer's certificates are entangled
+MAX_TRIED = 16  # issuers that are tried for one chain, however the peer's certificates are entangled
 WEAK_HASHES = ("md5", "sha1")
 # basicConstraints, keyUsage, extKeyUsage, subjectAltName are acted on; certificatePolicies: any is good here.
 UNDERSTOOD = {"2.5.29.19", "2.5.29.15", "2.5.29.37", "2.5.29.17", "2.5.29.32"}
@@ -71,10 +73,10 @@ class _Search:
 
     def __init__(self, trust: Trust, extra: Sequence[Certificate], now: datetime) -> None:
         self._trust, self._extra, self._now = trust, extra, now
-        self._signatures = 0
+        self._tried = 0
 
     def chain(self, certificate: Certificate, below: int) -> list[Certificate]:
-        """The issuers up to a trusted one; ``below``: how many CAs are under the issuer. Or the first reason why not."""
+        """The issuers up to a trusted one, or the first reason why not; ``below``: CAs that stand under the issuer."""
         reason = None
         for trusted, issuer in self._candidates(certificate):
             try:
@@ -82,10 +84,8 @@ class _Search:
                 return [issuer] if trusted else [issuer, *self.chain(issuer, below + 1)]
             except CertificateError as error:
                 reason = reason or error
-        issuer_name = certificate.issuer.rfc4514_string()
-        raise reason or CertificateError(
-            f"{title(certificate)} was issued by a CA that is not known here: {issuer_name}"
-        )
+        unknown = shown(certificate.issuer)
+        raise reason or CertificateError(f"{title(certificate)} was issued by a CA that is not known here: {unknown}")
 
     def _candidates(self, certificate: Certificate) -> list[tuple[bool, Certificate]]:
         known = [(True, authority) for authority in self._trust.authorities]
@@ -93,6 +93,9 @@ class _Search:
         return [(trusted, other) for trusted, other in known + sent if other.subject == certificate.issuer]
 
     def _check_issued(self, certificate: Certificate, issuer: Certificate, below: int) -> None:
+        self._tried += 1
+        if self._tried > MAX_TRIED:
+            raise CertificateError("the peer's certificates are too entangled to find a chain")
         if below + 2 > MAX_CHAIN:
             raise CertificateError(f"the chain of certificates is longer than {MAX_CHAIN}")
         _check_authority(issuer, below, self._now)
@@ -107,9 +110,6 @@ class _Search:
             raise CertificateError(
                 f"the certificate of {title(certificate)} is signed with {hash.name}, which is broken"
             )
-        self._signatures += 1
-        if self._signatures > MAX_SIGNATURES:
-            raise CertificateError("the peer's certificates are too entangled to find a chain")
         try:
             certificate.verify_directly_issued_by(issuer)
         except InvalidSignature:
@@ -179,14 +179,17 @@ def _check_valid(certificate: Certificate, now: datetime) -> None:
 
 def _folder(folder: Path, parse: Callable[[bytes], list[Loaded]], problems: list[str]) -> list[Loaded]:
     found: list[Loaded] = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in sorted(folder.glob("*")):
         try:
             if path.stat().st_size > MAX_FILE:
                 raise CertificateError(f"the file is larger than {MAX_FILE} bytes")
+            data = path.read_bytes()
             with from_stranger():
-                found += parse(path.read_bytes())
-        except (OSError, CertificateError) as error:
-            problems.append(f"{path}: left out: {getattr(error, 'strerror', None) or error}")
+                found += parse(data)
+        except OSError as error:
+            problems.append(f"{path}: left out: {error.strerror}")
+        except CertificateError as error:
+            problems.append(f"{path}: left out: {error}")
     return found
 
 

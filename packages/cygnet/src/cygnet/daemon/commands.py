@@ -130,7 +130,7 @@ def _reread(daemon: Daemon, _request: Request, asker: Client) -> None:
 
 
 def _status(daemon: Daemon, _request: Request, asker: Client) -> None:
-    for line in [*daemon.interfaces(), *daemon.engine.status(), *daemon.problems]:
+    for line in [*daemon.engine.status(), *daemon.problems]:
         asker.reply(codes.COMMENT, line)
     asker.end(0)
 

@@ -109,9 +109,9 @@ class Daemon:
     def interfaces(self) -> list[str]:
         """A line for each address that IPsec can use."""
         return [
-            f"interface {self.host.if_ids[name][0] if name in self.host.if_ids else name}/{name} {address}"
-            for name, addresses in self.local.addresses.items()
-            for address in addresses
+            f"interface {ours}/{physical} {address}"
+            for physical, (ours, _) in self.host.if_ids.items()
+            for address in self.local.addresses.get(physical, ())
         ]
 
     def _attempt(self, step: Callable[[Connection, float], object], connection: Connection) -> bool:

@@ -7,68 +7,106 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Protocol
 
 from cygnet.conf.local import Local
 from cygnet.connection.connection import Address, Setup
+from cygnet.errors import CygnetError
+from cygnet.kernel import links, sockets
 from cygnet.kernel.interface import Kernel
 from cygnet.updown.call import Occasion, Updown
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+INTERFACES = Path("/sys/class/net")
 SECONDS_FOR_SCRIPT = 120
 Log = Callable[[str], None]
 
 
-class Host(Protocol):
-    """``if_ids``: physical interface -> its (ipsecN, if_id)."""
+class Machine:
+    """This host. ``if_ids``: physical interface -> its (ipsecN, if_id)."""
 
-    kernel: Kernel
-    updown: Updown
-    if_ids: Mapping[str, tuple[str, int]]
+    bypass = staticmethod(sockets.bypass)
+    encapsulate = staticmethod(sockets.encapsulate)
+    local = staticmethod(links.read_local)
 
-    def local(self) -> Local:
-        """Addresses and default route as they are now."""
+    def __init__(self, log: Log) -> None:
+        from cygnet.kernel.xfrm import Xfrm
+        from cygnet.updown.script import Script
+
+        self.kernel: Kernel = Xfrm(log)
+        self.updown: Updown = Script(log)
+        self.if_ids: dict[str, tuple[str, int]] = {}
+        self._log = log
+        self._forwarding = ""
 
     def open(self, setup: Setup) -> None:
-        """Take away what a daemon that crashed left, and make ready for this one."""
+        """An interface that cannot be made costs its own connections only."""
+        self.kernel.flush()
+        self._command("prepluto", setup.prepluto)
+        links.add_underlay_rule()
+        for (name, physical), pair in zip(setup.interfaces, _numbered(setup).values(), strict=True):
+            try:
+                links.create_interface(name, pair[1], physical, setup.override_mtu)
+                self.if_ids[physical] = pair
+            except CygnetError as problem:
+                self._log(str(problem))
+        if setup.forward_control and FORWARDING.exists():
+            self._forwarding = FORWARDING.read_text()
+            FORWARDING.write_text("1")
 
     def ready(self, setup: Setup) -> None:
-        """The daemon answers from now on."""
-
-    def bypass(self, made: socket.socket) -> None:
-        """Let a socket's packets pass policies."""
-
-    def encapsulate(self, made: socket.socket) -> None:
-        """Let the kernel take ESP from a socket."""
+        """What the administrator wants to be run then."""
+        self._command("postpluto", setup.postpluto)
 
     def close(self) -> None:
-        """Take away all of ours."""
+        """The routes of the interfaces go with them."""
+        if self._forwarding:
+            FORWARDING.write_text(self._forwarding)
+        self.kernel.flush()
+        for name, _ in self.if_ids.values():
+            links.delete_interface(name)
+        links.remove_underlay_rule()
+
+    def _command(self, what: str, command: str) -> None:
+        """A shell command by its definition in ipsec.conf(5), which only root writes."""
+        if not command:
+            return
+        try:
+            done = subprocess.run(
+                ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                timeout=SECONDS_FOR_SCRIPT, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            self._log(f"{what}: {type(problem).__name__}")
+            return
+        for line in done.stdout.decode("utf-8", "replace").splitlines()[:100]:
+            self._log(f"{what}: {line}")
+        if done.returncode:
+            self._log(f"{what}: exit status {done.returncode}")
 
 
 class Nothing:
-    """A host on which nothing is installed. ``listen``: addresses that count as this host's, beside the real ones."""
+    """A host on which nothing is installed. ``listen``: its addresses, instead of the real ones."""
 
     def __init__(self, listen: tuple[Address, ...]) -> None:
         from cygnet.kernel.fake import FakeKernel
 
         self.kernel: Kernel = FakeKernel()
         self.updown: Updown = self
-        self.if_ids: Mapping[str, tuple[str, int]] = {}
+        self.if_ids: dict[str, tuple[str, int]] = {}
         self._listen = listen
 
     def local(self) -> Local:
         """The real addresses, or those that it is told to listen at."""
-        from cygnet.kernel.links import read_local
-
-        found = read_local()
+        found = links.read_local()
         return replace(found, addresses={"lo": self._listen}) if self._listen else found
 
     def open(self, setup: Setup) -> None:
-        """Nothing to do."""
+        """Interfaces have numbers, though they are not there."""
+        self.if_ids = _numbered(setup)
 
     def ready(self, setup: Setup) -> None:
         """Nothing to do."""
@@ -84,3 +122,22 @@ class Nothing:
 
     def close(self) -> None:
         """Nothing to take away."""
+
+
+Host = Machine | Nothing
+
+
+def _numbered(setup: Setup) -> dict[str, tuple[str, int]]:
+    """Physical interface -> (ipsecN, N + 1): an if_id of 0 is none."""
+    return {physical: (name, int(name.removeprefix("ipsec")) + 1) for name, physical in setup.interfaces}
+
+
+def flush_leftovers(log: Log) -> None:
+    """What a daemon that died left in the kernel."""
+    from cygnet.kernel.xfrm import Xfrm
+
+    Xfrm(log).flush()
+    for path in sorted(INTERFACES.glob("ipsec*")):
+        with suppress(CygnetError):
+            links.delete_interface(path.name)
+    links.remove_underlay_rule()

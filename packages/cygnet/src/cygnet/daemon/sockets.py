@@ -1,7 +1,7 @@
 """IKE's UDP sockets, and what is special about their packets at this edge (RFC 3948, section 2).
 
-Each family has one socket a port. A reply leaves from the address that the packet came to, and out of the interface
-which has that address: the route may lead into ipsecN, where IKE must not go.
+Each family has one socket a port. A reply leaves from the address that the packet came to; that it finds its way
+outside the tunnels is kernel/sockets.py's doing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import selectors
 import socket
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from cygnet.connection.connection import Address
@@ -40,7 +40,6 @@ class Sockets:
         self._selector, self._received = selector, received
         self._ports, self._nat_port = (ike_port, nat_port), nat_port
         self._sockets: dict[tuple[Address, int], socket.socket] = {}
-        self._interfaces: Mapping[Address, int] = {}
 
     def open(self, addresses: Sequence[Address], prepare: Prepare, encapsulate: Prepare) -> None:
         """Bind each address at both ports; `prepare` all, `encapsulate` those for NAT. A host may be without IPv6."""
@@ -55,10 +54,6 @@ class Sockets:
                     encapsulate(made)
                 self._selector.register(made, selectors.EVENT_READ, functools.partial(self._readable, made, port))
 
-    def use_interfaces(self, interfaces: Mapping[Address, int]) -> None:
-        """Which interface (its index) has which address, as far as packets should leave by it."""
-        self._interfaces = interfaces
-
     def send(self, path: Path, packet: bytes) -> None:
         """Send; a packet that cannot be sent is lost, as packets are."""
         made = self._sockets.get((path.local, path.local_port))
@@ -69,7 +64,7 @@ class Sockets:
             packet = NON_ESP_MARKER + packet
         target = (str(path.remote), path.remote_port)
         with contextlib.suppress(OSError):
-            made.sendmsg([packet], [_origin(path.local, self._interfaces.get(path.local, 0))], 0, target)
+            made.sendmsg([packet], [_origin(path.local)], 0, target)
 
     def close(self) -> None:
         """All of them."""
@@ -125,11 +120,11 @@ def _bind(address: Address, port: int, optional: bool) -> socket.socket | None:
     return made
 
 
-def _origin(local: Address, interface: int) -> tuple[int, int, bytes]:
-    """The control message that says where a packet comes from."""
+def _origin(local: Address) -> tuple[int, int, bytes]:
+    """The control message that says where a packet comes from; its interface is left to the routes."""
     if local.version == 4:
-        return socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=i4s4s", interface, local.packed, bytes(4))
-    return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16si", local.packed, interface)
+        return socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=i4s4s", 0, local.packed, bytes(4))
+    return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16si", local.packed, 0)
 
 
 def _destination(ancillary: Sequence[tuple[int, int, bytes]]) -> Address | None:

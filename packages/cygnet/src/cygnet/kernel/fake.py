@@ -34,6 +34,7 @@ class FakeKernel:
 
     sas: dict[SaKey, Sa] = field(default_factory=dict)
     policies: dict[Name, Policy] = field(default_factory=dict)
+    paths: dict[Address, tuple[str, Address | None]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     clock: int = 1_000_000
     _counters: dict[SaKey, SaCounters] = field(default_factory=dict)
@@ -107,8 +108,19 @@ class FakeKernel:
         self._called("delete_policy")
         self.policies.pop(name(policy), None)
 
+    def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
+        self._called("add_path")
+        if gateway and gateway.version != remote.version:
+            raise KernelError(f"the kernel refuses a path to {remote} by {gateway}: two families")
+        self.paths[remote] = (interface, gateway)
+
+    def delete_path(self, remote: Address) -> None:
+        self._called("delete_path")
+        self.paths.pop(remote, None)
+
     def flush(self) -> None:
         self._called("flush")
+        self.paths.clear()
         for key in [key for key, sa in self.sas.items() if sa.reqid in ours.REQIDS]:
             self._drop(key)
         self.policies = {key: policy for key, policy in self.policies.items() if policy.priority not in ours.PRIORITIES}

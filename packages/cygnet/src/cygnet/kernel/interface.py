@@ -71,8 +71,17 @@ class Kernel(Protocol):
     def delete_policy(self, policy: Policy) -> None:
         """Remove a policy; one that has gone already is no error."""
 
+    def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
+        """Let ESP and IKE reach ``remote`` by this physical interface, whatever routes lead into tunnels.
+
+        ``gateway`` None: as the interface's own routes say. A path that is there is replaced.
+        """
+
+    def delete_path(self, remote: Address) -> None:
+        """Remove a path; one that has gone already is no error."""
+
     def flush(self) -> None:
-        """Remove every SA and policy that a Cygnet daemon installed, and nothing else."""
+        """Remove every SA, policy and path that a Cygnet daemon installed, and nothing else."""
 
     def fileno(self) -> int:
         """A file descriptor that is readable when there are events; -1 for none."""

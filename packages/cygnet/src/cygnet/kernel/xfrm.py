@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cygnet.kernel import decode, encode, ours, structs
+from cygnet.connection.connection import Address
+from cygnet.kernel import decode, encode, ours, paths, structs
 from cygnet.kernel.interface import Event, KernelError
 from cygnet.kernel.netlink import Netlink, NetlinkEvents, Refusal, attribute, attributes
 from cygnet.kernel.policy import Policy
@@ -79,7 +80,14 @@ class Xfrm:
     def delete_policy(self, policy: Policy) -> None:
         self._ask(_DELPOLICY, encode.policy_id(policy), f"remove {_policy_text(policy)}", tolerated=_ABSENT)
 
+    def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
+        paths.add(remote, interface, gateway)
+
+    def delete_path(self, remote: Address) -> None:
+        paths.delete(remote)
+
     def flush(self) -> None:
+        paths.flush()
         for policy in self._our_policies():
             self.delete_policy(policy)
         for key in self._our_sas():

@@ -62,18 +62,21 @@ class Registry:
 
     def mark_routed(self, route: Route) -> None:
         """A route to its destination stands."""
+        route.routed = route.span
         key = (route.interface, route.span.theirs.network)
         self._routed[key] = self._routed.get(key, 0) + 1
-        route.routed = True
 
-    def mark_unrouted(self, route: Route) -> bool:
-        """It needs that route no more; true if nobody else does either."""
-        key = (route.interface, route.span.theirs.network)
-        route.routed = False
-        left = self._routed.pop(key, 1) - 1
-        if left:
-            self._routed[key] = left
-        return not left
+    def mark_unrouted(self, route: Route) -> Span | None:
+        """It needs its route no more; for what it was, if nobody else needs it either."""
+        span, route.routed = route.routed, None
+        if span is None:
+            return None
+        key = (route.interface, span.theirs.network)
+        self._routed[key] -= 1
+        if self._routed[key]:
+            return None
+        del self._routed[key]
+        return span
 
     def _interface(self, connection: Connection, span: Span) -> tuple[str, int]:
         physical = connection.here.interface

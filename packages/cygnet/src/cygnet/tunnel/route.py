@@ -40,7 +40,8 @@ class Span:
 class Route:
     """A connection in the kernel. ``children``: those installed, oldest first; ``if_id`` 0 is no XFRM interface.
 
-    ``span``: what its policies are for now. ``routed``: whether the updown script has set a route.
+    ``span``: what its policies are for now. ``routed``: for what the updown script has set a route.
+    ``path``: the peer that has a path beside the tunnels for its sake.
     """
 
     connection: Connection
@@ -50,7 +51,8 @@ class Route:
     if_id: int
     span: Span
     routing: Routing = Routing.UNROUTED
-    routed: bool = False
+    routed: Span | None = None
+    path: Address | None = None
     children: list[ChildSa] = field(default_factory=list)
 
 

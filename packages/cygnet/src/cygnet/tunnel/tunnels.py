@@ -20,6 +20,7 @@ from cygnet.kernel.sa import Sa, SaCounters, SaKey
 from cygnet.tunnel.associations import inbound_sas, outbound_sas, sa_key
 from cygnet.tunnel.book import PolicyBook
 from cygnet.tunnel.child import ChildSa
+from cygnet.tunnel.paths import Paths
 from cygnet.tunnel.policies import protect_inbound, protect_outbound, shunt
 from cygnet.tunnel.registry import Registry
 from cygnet.tunnel.route import SHUNTS, Route, Routing, Span, span_of_child, span_of_connection
@@ -38,6 +39,7 @@ class Tunnels:
     ) -> None:
         self._kernel, self._updown, self._log = kernel, updown, log
         self._book = PolicyBook(kernel)
+        self._paths = Paths(kernel)
         self._registry = Registry(if_ids)
 
     def add(self, connection: Connection) -> None:
@@ -62,7 +64,9 @@ class Tunnels:
         if route.routing in (Routing.TRAP, Routing.UP):
             return
         with self._all_or_nothing() as undo:
+            undo.append(partial(self._paths.release, route))
             self._rest(route, undo)
+            self._attempt(partial(self._paths.keep, route))
             self._set_route(route, undo)
         route.routing = Routing.UP if connection.type in SHUNTS else Routing.TRAP
 
@@ -125,7 +129,9 @@ class Tunnels:
         with self._all_or_nothing() as undo:
             for old, new in zip(_sas(child, route), _sas(moved, route), strict=True):
                 self._move_sa(old, new, undo)
-            if route.span == span_of_child(child):
+            if route.routing is not Routing.UP:
+                self._claim(route, Direction.IN, protect_inbound(span_of_child(moved), *_numbers(route)), undo)
+            elif route.span == span_of_child(child):
                 self._switch(route, moved, undo)
         route.children[route.children.index(child)] = moved
         return moved
@@ -208,15 +214,15 @@ class Tunnels:
         """Let the policies, the route and the firewall follow a child; after a rekeying there is nothing to do."""
         before, span, up = route.span, span_of_child(child), route.routing is Routing.UP
         same = (before.ours, before.theirs) == (span.ours, span.theirs)
+        undo.append(partial(self._paths.keep if route.path else self._paths.release, route))
         if up and not same:
             self._attempt(partial(self._call, "down", route, child.peer_id))
-            self._unset_route(route)
         self._respan(route, span, undo)
         self._protect(route, undo)
-        if not route.routed:
-            self._set_route(route, undo)
-        elif before.remote != span.remote:
-            self._call("prepare", route, child.peer_id)
+        if not (up and before.remote == span.remote):
+            self._attempt(partial(self._paths.keep, route))
+        if not route.routed or not route.routed.theirs.holds(span.theirs):
+            self._set_route(route, undo, child.peer_id)
         if not (up and same):
             self._call("up", route, child.peer_id)
 
@@ -235,23 +241,27 @@ class Tunnels:
     def _withdraw(self, route: Route) -> None:
         """No route, no policies. What cannot be undone is logged."""
         self._unset_route(route)
+        self._attempt(partial(self._paths.release, route))
         for way in (Direction.OUT, Direction.IN):
             self._attempt(partial(self._claim, route, way, (), []))
         route.routing = Routing.UNROUTED
 
-    def _set_route(self, route: Route, undo: Undo) -> None:
-        self._call("prepare", route)
-        self._call("route", route)
+    def _set_route(self, route: Route, undo: Undo, peer_id: str = "") -> None:
+        self._call("prepare", route, peer_id)
+        self._call("route", route, peer_id)
+        self._unset_route(route)
         self._registry.mark_routed(route)
         undo.append(partial(self._unset_route, route))
 
     def _unset_route(self, route: Route) -> None:
         """Another connection with the same destination keeps the route."""
-        if route.routed and self._registry.mark_unrouted(route):
-            self._attempt(partial(self._call, "unroute", route))
+        span = self._registry.mark_unrouted(route)
+        if span:
+            self._attempt(partial(self._call, "unroute", route, span=span))
 
-    def _call(self, verb: str, route: Route, peer_id: str = "") -> None:
-        self._updown.run(Occasion(verb, route.connection, route.span, route.interface, route.reqid, peer_id))
+    def _call(self, verb: str, route: Route, peer_id: str = "", span: Span | None = None) -> None:
+        facts = (route.connection, span or route.span, route.interface, route.reqid, peer_id)
+        self._updown.run(Occasion(verb, *facts))
 
 
 def _numbers(route: Route) -> tuple[int, int, int]:

@@ -1,0 +1,78 @@
+"""How IKE and ESP reach the peers beside the tunnels: a route to each peer in a table that only their packets ask.
+
+Without it a route to the peer itself into ``ipsecN`` (a host-to-host tunnel, or one to everything) would send the
+encrypted packets into the tunnel again: Linux does not hold those of an XFRM interface to its physical one.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from cygnet.connection.connection import Address
+from cygnet.kernel import ours
+from cygnet.kernel import route_netlink as rt
+from cygnet.kernel.encode import family_of
+from cygnet.kernel.netlink import ACK, CREATE, EXCLUSIVE, REPLACE, Netlink, attribute
+
+_TO_TABLE = 1
+_RULE_PRIORITY, _RULE_MARK, _RULE_TABLE, _RULE_MASK = 6, 10, 15, 16
+_ABSENT = (errno.ESRCH, errno.ENOENT)
+
+
+def add(remote: Address, interface: str, gateway: Address | None) -> None:
+    """See Kernel.add_path."""
+    with rt.rtnetlink() as netlink, rt.sentence(f"keep a path to {remote} over {interface}"):
+        _add_rule(netlink, family_of(remote))
+        index = rt.index_of(interface)
+        gateway = gateway or _gateway(netlink, remote, index)
+        body = _route(remote, rt.SCOPE_LINK if remote.version == 4 and not gateway else 0) + rt.numbered(
+            {rt.OUT: index}
+        )
+        if gateway:
+            body += attribute(rt.GATEWAY, gateway.packed)
+        netlink.ask(rt.NEWROUTE, body, ACK | CREATE | REPLACE)
+
+
+def delete(remote: Address) -> None:
+    """See Kernel.delete_path."""
+    with rt.rtnetlink() as netlink, rt.sentence(f"remove the path to {remote}", *_ABSENT):
+        netlink.ask(rt.DELROUTE, _route(remote, 255))
+
+
+def flush() -> None:
+    """All paths, and the rule for them."""
+    with rt.rtnetlink() as netlink, rt.sentence("remove the paths to peers", *_ABSENT, errno.EAFNOSUPPORT):
+        for route in rt.routes(netlink):
+            if route.table == ours.UNDERLAY_TABLE and route.destination:
+                netlink.ask(rt.DELROUTE, _route(route.destination, 255))
+        for family in rt.FAMILIES:
+            netlink.ask(rt.DELRULE, _rule(family))
+
+
+def _add_rule(netlink: Netlink, family: int) -> None:
+    with rt.sentence("add the rule for packets outside the tunnels", errno.EEXIST):
+        netlink.ask(rt.NEWRULE, _rule(family), ACK | CREATE | EXCLUSIVE)
+
+
+def _rule(family: int) -> bytes:
+    return rt.head(family, table=ours.UNDERLAY_TABLE, kind=_TO_TABLE) + rt.numbered(
+        {
+            _RULE_PRIORITY: ours.UNDERLAY_RULE,
+            _RULE_MARK: ours.UNDERLAY_MARK,
+            _RULE_MASK: ours.UNDERLAY_MARK,
+            _RULE_TABLE: ours.UNDERLAY_TABLE,
+        }
+    )
+
+
+def _route(remote: Address, scope: int) -> bytes:
+    bits = remote.max_prefixlen
+    start = rt.head(family_of(remote), bits, ours.UNDERLAY_TABLE, rt.STATIC, scope, rt.UNICAST)
+    return start + attribute(rt.DESTINATION, remote.packed)
+
+
+def _gateway(netlink: Netlink, remote: Address, index: int) -> Address | None:
+    """Where the routes of this interface lead; None if the peer is next door."""
+    body = rt.head(family_of(remote), remote.max_prefixlen) + attribute(rt.DESTINATION, remote.packed)
+    answers = netlink.ask(rt.GETROUTE, body + rt.numbered({rt.OUT: index}))
+    return rt.read_route(answers[0][1]).gateway if answers else None

@@ -1,0 +1,175 @@
+"""``ipsec setup``: with runit where its service is, with a daemon of its own elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cygnet.cli import main, service, setup
+from cygnet.daemon.lock import Lock
+
+
+@pytest.fixture(autouse=True)
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without runit, whoever runs the tests; nobody waits long."""
+    monkeypatch.setattr(service, "SERVICE", tmp_path / "sv/ipsec")
+    monkeypatch.setattr(service, "LINK", tmp_path / "service/ipsec")
+    monkeypatch.setattr(service, "SECONDS_TO_STOP", 5.0)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> str:
+    return str(tmp_path / "run/pluto")
+
+
+@pytest.fixture
+def running(base: str) -> Iterator[Lock]:
+    lock = Lock(Path(base + ".pid"))
+    Path(base + ".ctl").touch()
+    yield lock
+    lock.release()
+
+
+def ipsec(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[str]]:
+    status = main(["setup", *words])
+    output = capsys.readouterr()
+    return status, (output.out + output.err).splitlines()
+
+
+def options(tmp_path: Path) -> list[str]:
+    (tmp_path / "ipsec.conf").write_text("version 2\n")
+    (tmp_path / "ipsec.secrets").touch(0o600)
+    files = ["--config", str(tmp_path / "ipsec.conf"), "--secretsfile", str(tmp_path / "ipsec.secrets")]
+    return [*files, "--noklips", "--listen", "127.0.0.4", "--ikeport", "18502", "--natikeport", "18503"]
+
+
+def test_a_daemon_of_its_own_starts_answers_and_ends(
+    tmp_path: Path, base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given no runit, when the daemon is started,
+    service.start(base, options(tmp_path))
+    pid = service.pid(base)
+    # then it is a process of its own session, whose log lies beside its socket;
+    assert pid not in (0, os.getpid())
+    assert os.getsid(pid) != os.getsid(0)
+    assert "Pluto initialized" in Path(base + ".log").read_text()
+    assert ipsec(capsys, "status", "--ctlbase", base) == (0, ["IPsec running", f"pluto pid {pid}"])
+    assert ipsec(capsys, "--start", "--ctlbase", base) == (
+        1,
+        ["ipsec_setup: Cygnet IPsec apparently already running, start aborted"],
+    )
+    # when it is stopped, nothing of it is left.
+    assert ipsec(capsys, "stop", "--ctlbase", base) == (0, ["ipsec_setup: Stopping Cygnet IPsec..."])
+    os.waitpid(pid, 0)
+    assert ipsec(capsys, "--status", "--ctlbase", base) == (0, ["IPsec stopped"])
+
+
+def test_a_daemon_that_does_not_start_is_no_success(
+    tmp_path: Path, base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.conf"
+    broken.mkdir()
+    status, lines = ipsec(capsys, "start", "--ctlbase", base, "--config", str(broken))
+    assert status == 1
+    assert lines[0] == "ipsec_setup: Starting Cygnet IPsec 0.1..."
+    assert f"{base}.log says why" in lines[-1]
+
+
+def test_a_daemon_that_hangs_is_ended_all_the_same(tmp_path: Path, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a daemon that hears nothing, when it is to stop, then it gets the signals, the last of them the hard one."""
+    monkeypatch.setattr(service, "SECONDS_TO_STOP", 0.3)
+    service.start(base, options(tmp_path))
+    pid = service.pid(base)
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(service.client, "ask", lambda *_: (_ for _ in ()).throw(service.CygnetError("no answer")))
+    service.stop(base)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def test_stop_without_a_daemon_cleans_up_and_says_so(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(base).parent.mkdir()
+    Path(base + ".pid").write_text("1\n")
+    Path(base + ".ctl").touch()
+    assert ipsec(capsys, "status", "--ctlbase", base)[0] == 1
+    assert ipsec(capsys, "stop", "--ctlbase", base) == (
+        1,
+        [
+            "ipsec_setup: Stopping Cygnet IPsec...",
+            "ipsec_setup: stop ordered, but IPsec does not appear to be running!",
+            "ipsec_setup: doing cleanup anyway...",
+        ],
+    )
+    assert list(Path(base).parent.iterdir()) == []
+
+
+def test_status_says_if_the_daemon_takes_no_requests(
+    base: str, running: Lock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert running
+    Path(base + ".ctl").unlink()
+    status, lines = ipsec(capsys, "status", "--ctlbase", base)
+    assert (status, lines[:3]) == (1, ["IPsec running", f"pluto pid {os.getpid()}", "but..."])
+
+
+def test_only_the_superuser_starts_and_stops(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert ipsec(capsys, "start") == (1, ["ipsec setup: permission denied (must be superuser)"])
+
+
+@pytest.mark.parametrize(
+    ("runit", "command", "shown"),
+    [
+        (False, "start", ["ipsec pluto --ctlbase BASE"]),
+        (False, "--restart", ["ipsec whack --shutdown --ctlbase BASE", "ipsec pluto --ctlbase BASE"]),
+        (True, "stop", ["sv down LINK"]),
+        (True, "restart", ["sv down LINK", "ln -s SERVICE LINK; sv up LINK"]),
+    ],
+)
+def test_showonly_prints_and_does_nothing(
+    runit: bool, command: str, shown: list[str], base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if runit:
+        service.SERVICE.mkdir(parents=True)
+    names = {"BASE": base, "LINK": str(service.LINK), "SERVICE": str(service.SERVICE)}
+    for name, value in names.items():
+        shown = [line.replace(name, value) for line in shown]
+    assert ipsec(capsys, "--showonly", command, "--ctlbase", base) == (0, ["\t" + line for line in shown])
+    assert not Path(base).parent.exists()
+
+
+def test_with_runit_the_service_is_linked_and_told(
+    base: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given the service's folder, when IPsec starts, then runit is told, and it stops by the same way."""
+    service.SERVICE.mkdir(parents=True)
+    service.LINK.parent.mkdir()
+    (service.SERVICE / "supervise").mkdir()
+    (service.SERVICE / "supervise/ok").touch()
+    told: list[tuple[str, ...]] = []
+    locks: list[Lock] = []
+
+    def sv(*words: str) -> int:
+        told.append(words)
+        if "up" in words:
+            locks.append(Lock(Path(base + ".pid")))
+            Path(base + ".ctl").touch()
+        else:
+            locks.pop().release()
+        return 0
+
+    monkeypatch.setattr(service, "_run", sv)
+    assert ipsec(capsys, "start", "--ctlbase", base)[0] == 0
+    assert service.LINK.readlink() == service.SERVICE
+    assert ipsec(capsys, "restart", "--ctlbase", base)[0] == 0
+    assert ipsec(capsys, "stop", "--ctlbase", base)[0] == 0
+    assert [words[-2] for words in told] == ["up", "down", "up", "down"]
+
+
+def test_the_commands_are_all_there() -> None:
+    assert {f"--{command}" for command in setup.COMMANDS} <= {name for name, _, _ in setup.OPTIONS}
