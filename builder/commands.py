@@ -24,8 +24,8 @@ from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "box", "build", "clean", "graph", "legal_info", "lint", "lock", "packages", "requirements",
-    "sbom", "size", "smoke", "test", "why",
+    "boards", "boot", "box", "build", "clean", "fuzz", "graph", "legal_info", "lint", "lock", "packages",
+    "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
 
@@ -93,6 +93,13 @@ def lint() -> int:
     """See tasks.lint."""
     checks = (["ruff", "check"], ["ruff", "format", "--check", "--quiet"], ["mypy"])
     return max(subprocess.run([sys.executable, "-m", *check], cwd=PROJECT).returncode for check in checks)
+
+
+def fuzz(minutes: float) -> None:
+    """See tasks.fuzz."""
+    from builder import fuzz as fuzzing
+
+    fuzzing.fuzz(settings(), minutes)
 
 
 def lock(package: str) -> None:

@@ -73,7 +73,8 @@ def test(only: str, jobs: int) -> int:
     board, image = prepare(CI_BOARD, False, jobs)
     # The boxes run until the end of the session: their tests come last.
     folders = [folder for folder in sorted((PROJECT / "tests").glob("[!_]*")) if folder != TESTS]
-    words = [*map(str, [*folders, TESTS]), *(["-k", only] if only else [])]
+    own = sorted((PROJECT / "packages").glob("*/tests"))
+    words = [*map(str, [*own, *folders, TESTS]), *(["-k", only] if only else [])]
     return _with_boxes(board, image.parent / FOLDER, words, dict(os.environ))
 
 

@@ -93,11 +93,16 @@ def hash_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def hash_folder(folder: Path) -> str:
-    """One hash of every file below ``folder``: names, executable bits, contents, link targets."""
+def hash_folder(folder: Path, without: Callable[[Path], bool] = lambda _: False) -> str:
+    """One hash of every file below ``folder``: names, executable bits, contents, link targets.
+
+    ``without`` is asked about each path, relative to ``folder``: what it is true of does not count.
+    """
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
         if "__pycache__" in file.parts or (file.is_dir() and not file.is_symlink()):
+            continue
+        if without(file.relative_to(folder)):
             continue
         content = str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()
         mode = "l" if file.is_symlink() else "x" if file.stat().st_mode & 0o100 else "-"

@@ -17,7 +17,10 @@ RECORD_HEADER = struct.Struct("=IIII")
 MAGIC = 0xA1B2C3D4
 ETHERNET = 1
 ETHERTYPES = {0x0800: "ipv4", 0x0806: "arp", 0x86DD: "ipv6"}
-IP_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp"}
+IP_PROTOCOLS = {1: "icmp", 4: "ip in ip", 6: "tcp", 17: "udp", 41: "ipv6 in ip", 50: "esp", 51: "ah", 108: "ipcomp"}
+# Where the SPI stands: RFC 4303, section 2; RFC 4302, section 2.
+SPI_AT = {"esp": 0, "ah": 4}
+IKE_PORTS = {500, 4500}
 
 
 @dataclass(frozen=True)
@@ -28,18 +31,25 @@ class Frame:
 
     @property
     def kind(self) -> str:
-        """The protocol: arp, ipv6, icmp, esp ...; a number if it is none that the tests know."""
+        """The protocol: arp, ipv6, icmp, esp, ike ...; a number if it is none that the tests know."""
         ethertype = int.from_bytes(self.data[12:14], "big")
         kind = ETHERTYPES.get(ethertype, hex(ethertype))
         if kind != "ipv4":
             return kind
-        return IP_PROTOCOLS.get(self.data[23], f"ip protocol {self.data[23]}")
+        kind = IP_PROTOCOLS.get(self.data[23], f"ip protocol {self.data[23]}")
+        ports = {int.from_bytes(self._payload[at : at + 2], "big") for at in (0, 2)}
+        return "ike" if kind == "udp" and ports <= IKE_PORTS else kind
 
     @property
     def spi(self) -> int:
-        """The SPI of an ESP packet (RFC 4303, section 2)."""
-        header = 14 + 4 * (self.data[14] & 15)
-        return int.from_bytes(self.data[header : header + 4], "big")
+        """The SPI of an ESP or AH packet."""
+        at = SPI_AT[self.kind]
+        return int.from_bytes(self._payload[at : at + 4], "big")
+
+    @property
+    def _payload(self) -> bytes:
+        """What the IPv4 packet carries."""
+        return self.data[14 + 4 * (self.data[14] & 15) :]
 
 
 @dataclass(frozen=True)

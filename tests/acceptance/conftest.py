@@ -18,10 +18,9 @@ from box import Box
 from capture import Capture
 from labgrid import Environment
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
+from offices import WAN_ADDRESSES, quiet_wire
 
 HERE = Path(__file__).parent
-# Documentation addresses (RFC 5737): nothing else uses them.
-WAN_ADDRESSES = {"box-a": "192.0.2.1", "box-b": "192.0.2.2"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -84,20 +83,6 @@ def capture(option: Callable[[str], Any]) -> Capture:
 
 @pytest.fixture
 def wire(box_a: Box, box_b: Box, capture: Capture) -> Iterator[Capture]:
-    """A quiet wire: both boxes have a fixed address on it, nothing else speaks (no DHCP, no IPv6)."""
-    both = (box_a, box_b)
-    for box in both:
-        wan = box.settings("/etc/cygnet/network")["WAN"]
-        box.run("sv down /run/service/udhcpc")
-        box.all_of(
-            f"sysctl -q -w net.ipv6.conf.{wan}.disable_ipv6=1",
-            f"ip address flush dev {wan}",
-            f"ip address add {WAN_ADDRESSES[box.name]}/24 dev {wan}",
-            f"ip link set {wan} up",
-            "ip xfrm state flush",
-            "ip xfrm policy flush",
-        )
-    yield capture
-    for box in both:
-        box.all_of("ip xfrm state flush", "ip xfrm policy flush")
-        box.run("sv up /run/service/udhcpc")
+    """A quiet wire between both boxes, and what is on it."""
+    with quiet_wire(box_a, box_b):
+        yield capture

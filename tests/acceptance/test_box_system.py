@@ -8,7 +8,11 @@ from box import Box
 
 ALWAYS = {"syslogd", "klogd", "sshd", "timekeeper", "watchdog"}
 # Services that a stock box does not start, and why.
-NOT_ASKED_FOR = {"ntpd": "no time server is set, and no DHCP server named one", "udhcpd": "LAN_DHCP is empty"}
+NOT_ASKED_FOR = {
+    "ipsec": "no conn is in /etc/ipsec.conf",
+    "ntpd": "no time server is set, and no DHCP server named one",
+    "udhcpd": "LAN_DHCP is empty",
+}
 STEADY_SECONDS = 5
 
 
@@ -72,11 +76,21 @@ def test_seed_is_replaced(box_a: Box) -> None:
 
 
 def test_boxes_differ(box_a: Box, box_b: Box) -> None:
-    """Two boxes of the same image have different SSH host keys and different seeds"""
-    for command in ("cat /run/cygnet/ssh-fingerprint", "sha256sum </data/seedrng/seed.credit"):
+    """Two boxes of the same image have different SSH host keys, IPsec keys and seeds"""
+    for command in (
+        "cat /run/cygnet/ssh-fingerprint",
+        "ipsec showhostkey --left",
+        "sha256sum </data/seedrng/seed.credit",
+    ):
         one, two = (box.wait_for(command, lambda text: len(text.split()) > 0) for box in (box_a, box_b))
         assert one != two
         assert "No such file" not in one + two
+
+
+def test_box_has_its_own_rsa_key(box_a: Box) -> None:
+    """A box made an RSA key for IPsec at its first boot, which only root can read"""
+    box_a.wait_for("stat -c '%a %u' /etc/ipsec.secrets", lambda text: text == "600 0")
+    assert "leftrsasigkey=0s" in box_a.text("ipsec showhostkey --left")
 
 
 def test_clock_is_sane(box_a: Box) -> None:

@@ -70,3 +70,27 @@ def test_a_recipe_knows_the_modules_it_takes_functions_from() -> None:
     names = {file.name for file in load_recipe(PROJECT / "packages", "cryptography").helpers}
     assert {"rust.py", "build.py", "package.py"} <= names
     assert "kernel_config.py" in {file.name for file in load_recipe(PROJECT / "packages", "linux").helpers}
+
+
+OWN = [
+    ("src/own/part.py", True),
+    ("recipe.py", True),
+    ("tests/test_part.py", False),
+    ("src/own/__pycache__/part.pyc", False),
+    (".pytest_cache/README.md", False),
+]
+
+
+@pytest.mark.parametrize(("file", "counts"), OWN)
+def test_a_package_of_our_own_is_built_again_for_its_source_and_not_for_its_tests(
+    tmp_path: Path, file: str, counts: bool
+) -> None:
+    # Given a package whose source and tests are in its own folder
+    recipe = load_recipe(write(tmp_path, "own", GOOD.format(depends="()")), "own")
+    before = recipe.content
+    # when one file of it changes
+    changed = tmp_path / "own" / file
+    changed.parent.mkdir(parents=True, exist_ok=True)
+    changed.write_text(f"{changed.read_text() if changed.exists() else ''}# changed\n")
+    # then its content is another one only if the file can reach the image.
+    assert (recipe.content != before) is counts

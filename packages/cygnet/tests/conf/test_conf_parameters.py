@@ -31,7 +31,7 @@ CONN_ROWS = [
     ("authby=secret", "auth_by", AuthBy.RSASIG, AuthBy.SECRET),
     ("authby=secret|rsasig", "auth_by", AuthBy.RSASIG, AuthBy.EITHER),
     ("ike=aes128-sha1-modp2048", "ike", None, (IkeProposal("aes", 128, "sha1", 14),)),
-    ("ike=aes128-sha1-modp1024", "weak", (), ("sha1", "modp1024")),
+    ("ike=aes128-sha1-modp1024\n\tesp=3des-sha1-md5", "weak", (), ("sha1", "modp1024", "3des", "md5")),
     ("esp=3des-md5-96", "child", None, (ChildProposal("3des", 192, "md5"),)),
     ("phase2alg=aes_gcm_c-256-null", "child", None, (ChildProposal("aes_gcm", 256, ""),)),
     ("esp=aes256-sha2_256;modp3072", "pfs_groups", (), (15,)),

@@ -155,11 +155,12 @@ def test_a_pem_file_beside(read_secrets, tmp_path, passphrase, place):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f"10.0.0.1 {KING}", "it has no secret: write indices, a colon"),
+        (f"10.0.0.1 {KING}", "it has no secret: up to 100 indices, a colon"),
         (f"10.0.0.1 :PSK {KING}", "it has no secret"),
-        (f'10.0.0.1 :PSK "{KING}"', "its index 2 is neither"),
-        (f'nowhere.example 10.0.0.1: PSK "{KING}"', "its index 1 is neither"),
-        (f'{KING} 10.0.0.1: PSK "x"', "its index 1 is neither"),
+        (f'10.0.0.1 :PSK "{KING}"', "its index 2 is no"),
+        (f'nowhere.example 10.0.0.1: PSK "{KING}"', "its index 1 is no"),
+        (f'{KING} 10.0.0.1: PSK "x"', "its index 1 is no"),
+        (f'%myid : PSK "{KING}"', "its index 1 is no"),
         (f": PSK {KING}", "must begin with 0x"),
         (f": PSK 0x{KING}", "no whole hexadecimal"),
         (f": PSK 0s{KING}!", "no whole hexadecimal or base 64"),
@@ -167,7 +168,7 @@ def test_a_pem_file_beside(read_secrets, tmp_path, passphrase, place):
         (f': PSK "{KING}" {KING}', "a PSK is one word"),
         (f": PSK {KING} {KING}", "a PSK is one word"),
         (": PSK", "a PSK is one word"),
-        (': PSK ""', "its PSK is empty"),
+        (': PSK ""', "a PSK is one word"),
         (":", "PSK or RSA must come after"),
         (f": {KING}", "PSK or RSA must come after"),
         (f": XAUTH {KING}", "XAUTH are not supported"),
@@ -176,10 +177,10 @@ def test_a_pem_file_beside(read_secrets, tmp_path, passphrase, place):
         (f": RSA {KING}.pem", "there is no such file"),
         (": RSA west.pem %prompt", "nobody is there to be asked"),
         (f": RSA west.pem {KING} {KING}", "RSA takes"),
-        (f": RSA {{\n\tModulus: 0x{KING}\n\t}}", "its numbers must be modulus"),
+        (f": RSA {{\n\tModulus: 0x{KING}\n\t}}", "its numbers must be Modulus"),
         (": RSA {", "must end with a }"),
         (f"\t: PSK {KING}", "this line is indented, but no entry begins above it"),
-        ("%any " * 101 + ": PSK 0x01", "more than 100 indices"),
+        ("%any " * 101 + ": PSK 0x01", "up to 100 indices"),
     ],
 )
 def test_a_bad_entry_is_left_out_told_of_and_not_shown(read_secrets, text, reason):
@@ -230,6 +231,13 @@ def test_an_included_file_that_others_may_read_is_not_used_and_the_rest_is(read_
     assert "chmod 600" in found.problems[0]
 
 
+def test_a_pem_file_that_others_may_read_is_not_used(read_secrets, tmp_path):
+    (tmp_path / "west.pem").write_bytes(b"x")
+    (tmp_path / "west.pem").chmod(0o644)
+    [problem] = read_secrets(": RSA west.pem\n").problems
+    assert f"chmod 600 {tmp_path}/west.pem; the entry is left out" in problem
+
+
 def test_no_file_is_no_secrets_and_a_problem(tmp_path):
     assert "no such file" in load_secrets(tmp_path / "ipsec.secrets").problems[0]
 
@@ -237,7 +245,7 @@ def test_no_file_is_no_secrets_and_a_problem(tmp_path):
 def test_two_secrets_for_the_same_indices_are_told_of(read_secrets):
     found = read_secrets('10.0.0.1 @a : PSK "one"\n@a 10.0.0.1 : PSK "two"\n@a 10.0.0.1 : PSK "one"\n')
     [problem] = found.problems
-    assert "ipsec.secrets:2: another secret has the same indices" in problem
+    assert "ipsec.secrets:2: not used, " in problem
 
 
 def test_secrets_do_not_show(read_secrets):

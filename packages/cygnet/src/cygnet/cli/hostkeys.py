@@ -54,7 +54,7 @@ def key_text(key: PrivateKey, host: str) -> list[str]:
 
 def old_key(path: str) -> PrivateKey:
     """The key in a file that has its numbers, one a line; all other lines are passed over."""
-    from cygnet.conf.keys import to_data
+    from cygnet.conf.values import to_data
 
     found = {}
     for line in _read(Path("/dev/stdin" if path == "-" else path)).splitlines():

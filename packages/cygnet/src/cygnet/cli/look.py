@@ -48,14 +48,13 @@ class Association(NamedTuple):
 def run(words: list[str]) -> int:
     """The command."""
     parse("ipsec look", USAGE, OPTIONS, words)
-    associations = list(_associations())
-    interfaces = dict(_interfaces())
+    associations = sorted(_associations(), key=str)
+    ours = dict(_interfaces())
     print(f"{socket.gethostname()} {time.strftime('%a %b %e %H:%M:%S %Z %Y')}")
-    lines = [*_eroutes(associations), *(f"{ours}->{below}" for ours, below in interfaces.items())]
-    lines += [_described(one) for one in sorted(associations, key=str)]
-    print(
-        "\n".join([*lines, HEADING, *_routes({*interfaces, *(text.partition(" ")[0] for text in interfaces.values())})])
-    )
+    lines = [*_eroutes(associations), *(f"{name}->{below}" for name, below in ours.items())]
+    lines += [_described(one, int(time.time())) for one in associations]
+    shown = {*ours, *(below.partition(" ")[0] for below in ours.values())}
+    print("\n".join([*lines, HEADING, *sorted(_routes(shown))]))
     return 0
 
 
@@ -82,71 +81,53 @@ def _associations() -> Iterator[Association]:
 
 
 def _eroutes(associations: list[Association]) -> list[str]:
-    """What is done with which traffic, the narrowest first."""
-    found = []
-    for body in _dump(GETPOLICY):
-        policy = decode.our_policy(body)
-        if policy and policy.direction is Direction.OUT:
-            found.append(
-                (str(policy.source.network), str(policy.destination.network), _eroute(policy, body, associations))
-            )
-    return [line for _, _, line in sorted(found)]
+    """What is done with which traffic."""
+    found = ((decode.our_policy(body), body) for body in _dump(GETPOLICY))
+    return sorted(_eroute(one, body, associations) for one, body in found if one and one.direction is Direction.OUT)
 
 
 def _eroute(policy: Policy, body: bytes, associations: list[Association]) -> str:
     action, templates = body[structs.POLICY_BARE - 3], attributes(body[structs.POLICY_SIZE :]).get(ATTR_TMPL, b"")
-    named = [
-        structs.TEMPLATE.unpack_from(templates, at)[3] for at in range(0, len(templates) - 63, structs.TEMPLATE.size)
-    ]
-    serving = [one for one in associations if one.reqid in named and _outward(one)]
-    newest = sorted(serving, key=lambda one: one.counters.added)[-len(named) :] if named else []
-    target = " ".join(map(str, newest)) or ("%trap" if named else "%drop" if action == BLOCK else "%pass")
+    layers = list(structs.TEMPLATE.iter_unpack(templates[: len(templates) // 64 * 64]))
+    serving = [one for one in associations if any(_serves(one, layer, policy) for layer in layers)]
+    newest = sorted(serving, key=lambda one: one.counters.added)[-len(layers) :]
+    target = " ".join(map(str, newest)) or ("%trap" if layers else "%drop" if action == BLOCK else "%pass")
     packets = f" ({newest[-1].counters.packets})" if newest else ""
     return f"{policy.source!s:18} -> {policy.destination!s:18} => {target}{packets}"
 
 
-def _outward(one: Association) -> bool:
-    """Whether its source is an address of this host."""
-    probe = socket.socket(socket.AF_INET6 if ":" in one.source else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        probe.bind((one.source, 0))
-    except OSError:
-        return False
-    finally:
-        probe.close()
-    return True
+def _serves(one: Association, layer: tuple[object, ...], policy: Policy) -> bool:
+    """Whether an SA is of a policy's template: a number of ours, and the peer's address or the traffic's."""
+    identity, _, _, reqid, *_ = layer
+    packed = one.key.destination.packed
+    named = bytes(identity)[: len(packed)] if isinstance(identity, bytes) else b""
+    return one.reqid == reqid and (named == packed if any(named) else one.key.destination in policy.destination.network)
 
 
-def _described(one: Association) -> str:
-    now = int(time.time())
-    way = "out" if _outward(one) else "in"
-    used = f" idle={now - one.counters.last_used}" if one.counters.last_used else ""
-    life = f"bytes({one.counters.bytes},0,0)addtime({now - one.counters.added},0,0)packets({one.counters.packets},0,0)"
-    return f"{one} {one.algorithms}: dir={way} src={one.source} life(c,s,h)={life}{used}"
+def _described(one: Association, now: int) -> str:
+    count = one.counters
+    used = f" idle={now - count.last_used}" if count.last_used else ""
+    life = f"bytes({count.bytes},0,0)addtime({now - count.added},0,0)packets({count.packets},0,0)"
+    return f"{one} {one.algorithms}: src={one.source} life(c,s,h)={life}{used}"
 
 
 def _interfaces() -> Iterator[tuple[str, str]]:
-    """ipsecN and what it is on, with its MTU."""
-    names = {path.name: path for path in sorted(NETWORK.iterdir())}
-    numbers = {(path / "ifindex").read_text().strip(): name for name, path in names.items()}
-    for name, path in names.items():
-        if name.startswith("ipsec"):
-            below = numbers.get((path / "iflink").read_text().strip(), "NULL")
-            yield name, f"{below} mtu={(path / 'mtu').read_text().strip()}"
+    """ipsecN; what it is on, and its MTU."""
+    names = {(path / "ifindex").read_text(): path.name for path in NETWORK.iterdir() if (path / "ifindex").exists()}
+    for path in sorted(NETWORK.glob("ipsec*")):
+        yield path.name, f"{names.get((path / 'iflink').read_text(), 'NULL')} mtu={(path / 'mtu').read_text().strip()}"
 
 
-def _routes(interfaces: set[str]) -> list[str]:
+def _routes(interfaces: set[str]) -> Iterator[str]:
     """IPv4 routes by these interfaces, as netstat -rn prints them."""
-    lines = []
     for row in ROUTES.read_text().splitlines()[1:]:
-        name, target, gateway, flags, _, _, _, mask, *rest = row.split()
+        name, target, gateway, flags, _, _, _, mask, mss, window, irtt = row.split()
         if name in interfaces:
             words = "".join(letter for bit, letter in ROUTE_FLAGS if int(flags, 16) & bit)
             addresses = "".join(f"{_address(text)!s:16}" for text in (target, gateway, mask))
-            lines.append(f"{addresses}{words:6} {rest[0]:>5} {rest[1]:<6} {rest[2]:>5} {name}")
-    return sorted(lines)
+            yield f"{addresses}{words:6} {mss:>5} {window:<6} {irtt:>5} {name}"
 
 
 def _address(text: str) -> IPv4Address:
-    """The kernel prints a word of memory."""
+    """The kernel prints a word of its memory."""
     return IPv4Address(int.from_bytes(bytes.fromhex(text), sys.byteorder))

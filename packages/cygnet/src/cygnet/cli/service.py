@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from cygnet.control import client, codes
@@ -57,20 +58,19 @@ def start(base: str, options: list[str]) -> None:
 
 def stop(base: str) -> None:
     """End it, politely first; returns when it has ended."""
-    running = pid(base)
     if runs_under_runit():
         _run("sv", "-w", str(int(SECONDS_TO_STOP)), "down", str(LINK))
-    elif running:
+    elif pid(base):
         try:
             client.ask({"command": "shutdown"}, lambda *_: None, base)
         except CygnetError:
-            _signal(running, 15)
+            _signal(base, 15)
     for number in (15, 9):
         for _ in range(int(SECONDS_TO_STOP / STEP)):
             if not pid(base):
                 return
             time.sleep(STEP)
-        _signal(running, number)
+        _signal(base, number)
 
 
 def _supervise() -> int:
@@ -101,12 +101,11 @@ def _spawn(base: str, options: list[str]) -> int:
     os._exit(main(["pluto", "--ctlbase", base, *options]))
 
 
-def _signal(number: int, signal: int) -> None:
-    if number:
-        try:
-            os.kill(number, signal)
-        except ProcessLookupError:
-            return
+def _signal(base: str, signal: int) -> None:
+    running = pid(base)
+    if running:
+        with suppress(ProcessLookupError):
+            os.kill(running, signal)
 
 
 def _run(*command: str) -> int:

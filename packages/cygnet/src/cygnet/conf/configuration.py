@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cygnet.conf.connections import build
 from cygnet.conf.error import ConfError, Problems
 from cygnet.conf.local import Local
-from cygnet.conf.parameters import CONN, TABLES
-from cygnet.conf.resolve import Resolve, Resolver
+from cygnet.conf.parameters import CONN, SETUP, TABLES
+from cygnet.conf.resolve import Resolver
 from cygnet.conf.sections import Section, Sections, Setting
-from cygnet.conf.setup import make_setup, read_setup
 from cygnet.conf.text import Files
 from cygnet.conf.values import Scope
-from cygnet.connection.connection import Auto, Connection, HostKind, Setup, Type
+from cygnet.connection.connection import Address, Auto, Connection, HostKind, Setup, Type
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Configuration:
     series: int = 2
 
 
-def load(path: Path, local: Local, resolve: Resolve | None = None) -> Configuration:
+def load(path: Path, local: Local, resolve: Callable[[str], Sequence[Address]] | None = None) -> Configuration:
     """Read ``path``. ConfError only where the file as a whole cannot be used; none at all is an empty one."""
     problems = Problems()
     sections = Sections(problems)
@@ -57,16 +57,18 @@ class _Loader:
 
     def load(self) -> Configuration:
         settings = self._setup_settings()
-        values = read_setup(settings, self.scope, self.sections.series, self.problems)
-        self.scope = replace(self.scope, my_id=values.get("myid"))
+        values = self._setup_values(settings)
         self._note_ignored("config", settings)
+        self.scope = replace(self.scope, my_id=values.get("myid"))
         for section in self.sections.conns.values():
             if not section.bad:
                 self._conn(section)
         for key, auto in (("plutoload", Auto.ADD), ("plutostart", Auto.START)):
-            self._named(settings.get(key), values.get(key, ()), auto)
+            for name in values.get(key, ()):
+                self._named(settings.get(key), name, auto)
         self._rivals()
-        setup = make_setup(values, self.ignored)
+        fields = {SETUP[key].sets: value for key, value in values.items() if SETUP[key].sets}
+        setup = Setup(**fields, ignored=self.ignored)
         return Configuration(setup, self.connections, self.problems, self.manual, self.sections.series)
 
     def _setup_settings(self) -> dict[str, Setting]:
@@ -75,6 +77,17 @@ class _Loader:
         except ConfError as error:
             self.problems.note(f"{error}; config setup is read without it")
             return {name: setting for name, setting in self.sections.setup.settings.items() if setting.value}
+
+    def _setup_values(self, settings: Mapping[str, Setting]) -> dict[str, Any]:
+        """What is given, and defaults that depend on this box or on the series. A wrong line is a problem."""
+        rows = [row for row in SETUP.values() if row.name == "interfaces" or (row.old and self.sections.series == 1)]
+        values = {row.name: row.read(row.old or row.default, self.scope) for row in rows}
+        for key, setting in settings.items():
+            try:
+                values[key] = SETUP[key].read(setting.value, self.scope)
+            except ValueError as error:
+                self.problems.note(f"{setting.where}: {key}={setting.value[:80]}: {error}; the line is ignored")
+        return values
 
     def _note_ignored(self, kind: str, settings: Mapping[str, Setting]) -> None:
         for name, setting in settings.items():
@@ -87,32 +100,27 @@ class _Loader:
             settings = self.sections.expand(section)
             if self._is_part(section, settings):
                 return
-            connection = build(name, section.where, settings, self.scope, self.sections.series)
+            self.connections[name] = build(name, section.where, settings, self.scope, self.sections.series)
         except ConfError as error:
             self.problems.note(f'{error}; conn "{name}" is left out')
             return
         self._note_ignored("conn", settings)
-        self.connections[name] = connection
-        manual = {key: setting.value for key, setting in settings.items() if CONN[key].manual}
-        if manual or connection.auto is Auto.MANUAL:
-            also = {key: settings[key].value for key in ("esp", "ah") if key in settings}
-            self.manual[name] = manual | also
+        manual = {key: setting.value for key, setting in settings.items() if CONN[key].manual or key in ("esp", "ah")}
+        if manual.keys() - {"esp", "ah"} or self.connections[name].auto is Auto.MANUAL:
+            self.manual[name] = manual
 
     def _is_part(self, section: Section, settings: Mapping[str, Setting]) -> bool:
         """Whether it is only there for others to append, or for nothing: then it is no connection, and no problem."""
-        if "left" in settings and "right" in settings:
-            return False
-        own = section.settings.get("auto")
         idle = "auto" not in settings or settings["auto"].value == "ignore"
-        return idle or (own is None and section.name in self.sections.appended)
+        part = "auto" not in section.settings and section.name in self.sections.appended
+        return not ("left" in settings and "right" in settings) and (idle or part)
 
-    def _named(self, setting: Setting | None, names: Iterable[str], auto: Auto) -> None:
+    def _named(self, setting: Setting | None, name: str, auto: Auto) -> None:
         """plutoload= and plutostart= of 1.9x: what is named there is loaded, or started, whatever its auto= says."""
-        for name in names:
-            if name in self.connections:
-                self.connections[name] = replace(self.connections[name], auto=auto)
-            elif not name.startswith("%") and setting:
-                self.problems.note(f'{setting.where}: {setting.name} names conn "{name}", which there is not')
+        if name in self.connections:
+            self.connections[name] = replace(self.connections[name], auto=auto)
+        elif not name.startswith("%") and setting:
+            self.problems.note(f'{setting.where}: {setting.name} names conn "{name}", which there is not')
 
     def _rivals(self) -> None:
         """Two peers for the same traffic: the kernel can send it to one of them only."""

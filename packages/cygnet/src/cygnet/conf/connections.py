@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from cygnet.conf import proposals
-from cygnet.conf.draft import Draft
-from cygnet.conf.ends import check_end, check_families, make_end, orient
+from cygnet.conf.ends import OTHER, Draft, check_end, check_families, make_end, orient
 from cygnet.conf.parameters import CONN
 from cygnet.conf.sections import Setting
 from cygnet.conf.values import Scope
@@ -21,7 +20,7 @@ _R = TypeVar("_R")
 
 def build(name: str, where: str, settings: Mapping[str, Setting], scope: Scope, series: int) -> Connection:
     """The connection; ConfError where it cannot be one."""
-    draft = Draft(name, where, settings)
+    draft = Draft(where, settings)
     if "connaddrfamily" in settings:
         scope = replace(scope, version=draft.read("connaddrfamily", scope))
     for key, row in CONN.items():
@@ -29,30 +28,24 @@ def build(name: str, where: str, settings: Mapping[str, Setting], scope: Scope, 
             draft.store(key, draft.read(key, scope))
         elif series == 1 and row.old and row.sets:
             draft.store(key, row.read(row.old, scope))
+    for side in OTHER:
+        check_end(draft, side)
     if series == 2:
         _keys_from_dns(draft)
-    for side in ("left", "right"):
-        check_end(draft, side)
     here, there = orient(draft, scope.local)
     check_families(draft)
     _proposals(draft)
-    _dead_peers(draft)
     _check(draft)
-    return Connection(
-        name,
-        make_end(draft, here, scope.local),
-        make_end(draft, there, scope.local),
-        where=where,
-        **{key: value for key, value in draft.values.items() if key in Connection.__dataclass_fields__},
-    )
+    fields = {key: value for key, value in draft.values.items() if key in Connection.__dataclass_fields__}
+    ends = make_end(draft, here, scope.local), make_end(draft, there, scope.local)
+    return Connection(name, *ends, where=where, **fields)
 
 
 def _keys_from_dns(draft: Draft) -> None:
     """rsasigkey= of 2.x is %dnsondemand where nothing else is given, for ends with an identity to ask for."""
     for side, end in draft.ends.items():
-        host = end.get("host")
-        if host and f"{side}rsasigkey" not in draft.settings and "cert" not in end:
-            end["keys_from_dns"] = host.kind is not HostKind.ANY or bool(end.get("id"))
+        if f"{side}rsasigkey" not in draft.settings and "cert" not in end:
+            end["keys_from_dns"] = end["host"].kind is not HostKind.ANY or bool(end.get("id"))
 
 
 def _proposals(draft: Draft) -> None:
@@ -60,13 +53,13 @@ def _proposals(draft: Draft) -> None:
     given = draft.values
     protocol, key = _protocol(draft)
     safe = proposals.SAFE_AH if protocol == "ah" else proposals.SAFE_ESP
-    ike = _tried(draft, "ike", lambda: proposals.ike(given.get("ike", proposals.SAFE_IKE)))
-    child = _tried(draft, key, lambda: proposals.child(given.get(key, safe), protocol))
-    groups = child.groups
+    ike, weak = _tried(draft, "ike", lambda: proposals.ike(given.get("ike", proposals.SAFE_IKE)))
+    child, groups, weak_child = _tried(draft, key, lambda: proposals.child(given.get(key, safe), protocol))
     if "pfsgroup" in given:
-        groups = (_tried(draft, "pfsgroup", lambda: proposals.group(given["pfsgroup"])),)
-    weak = [*ike.weak, *child.weak, *(GROUPS[number].name for number in groups if GROUPS[number].weak)]
-    given |= {"ike": ike.proposals, "child": child.proposals, "pfs_groups": groups, "weak": tuple(dict.fromkeys(weak))}
+        groups = [_tried(draft, "pfsgroup", lambda: proposals.group(given["pfsgroup"]))]
+    weak = [*weak, *weak_child, *(GROUPS[number].name for number in groups if GROUPS[number].weak)]
+    given |= {"ike": ike, "child": child}
+    given |= {"pfs_groups": tuple(dict.fromkeys(groups)), "weak": tuple(dict.fromkeys(weak))}
 
 
 def _protocol(draft: Draft) -> tuple[str, str]:
@@ -93,21 +86,15 @@ def _tried(draft: Draft, key: str, read: Callable[[], _R]) -> _R:
         raise draft.fault(key, str(error)) from None
 
 
-def _dead_peers(draft: Draft) -> None:
-    """dpdaction= alone asks at the usual interval; none asks never."""
-    if draft.get("dpd_action") is DpdAction.NONE:
-        draft.values["dpd_delay"] = 0.0
-    elif "dpdaction" in draft.settings and "dpd_delay" not in draft.values:
-        draft.values["dpd_delay"] = DPD_DELAY
-
-
 def _check(draft: Draft) -> None:
-    """What the conn says as a whole must agree with itself."""
-    kind = draft.get("type")
-    if kind is Type.TRANSPORT:
-        for side, end in draft.ends.items():
-            if "subnet" in end and end["subnet"].num_addresses > 1:
-                raise draft.fault(f"{side}subnet", "type=transport is from host to host, without subnets")
+    """What the conn says as a whole must agree with itself; dpdaction= alone asks at the usual interval."""
+    kind, action = draft.get("type"), draft.get("dpd_action")
+    if action is DpdAction.NONE or "dpdaction" in draft.settings:
+        delay = draft.values.get("dpd_delay", DPD_DELAY)
+        draft.values["dpd_delay"] = 0.0 if action is DpdAction.NONE else delay
+    for side, end in draft.ends.items():
+        if kind is Type.TRANSPORT and "subnet" in end and end["subnet"].num_addresses > 1:
+            raise draft.fault(f"{side}subnet", "type=transport is from host to host, without subnets")
     if draft.get("auth_by") is AuthBy.NEVER and kind in (Type.TUNNEL, Type.TRANSPORT):
         raise draft.fault("authby", "what is never negotiated needs type=passthrough, drop or reject")
     longest = draft.get("rekey_margin") * (1 + draft.get("rekey_fuzz"))

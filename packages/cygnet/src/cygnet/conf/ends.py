@@ -1,16 +1,59 @@
-"""left and right: which of them is this box, what one end says, and the End that it becomes."""
+"""left and right while a conn is read: which of them is this box, what one end says, and the End that it becomes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from cygnet.conf.draft import Draft
 from cygnet.conf.error import ConfError
-from cygnet.conf.hosts import Host, Nexthop
+from cygnet.conf.hosts import Host
 from cygnet.conf.local import Local
-from cygnet.connection.connection import End, HostKind, Type
+from cygnet.conf.parameters import CONN
+from cygnet.conf.sections import Setting
+from cygnet.conf.values import Scope
+from cygnet.connection.connection import Connection, End, HostKind, Type
 
 OTHER = {"left": "right", "right": "left"}
+
+
+class Draft:
+    """A conn while it is read. ``values``: what was given, by field of Connection; ``ends``: of left and right."""
+
+    def __init__(self, where: str, settings: Mapping[str, Setting]) -> None:
+        self.where = where
+        self.settings = settings
+        self.values: dict[str, Any] = {}
+        self.ends: dict[str, dict[str, Any]] = {side: {"public_keys": ()} for side in OTHER}
+
+    def fault(self, key: str, reason: str) -> ConfError:
+        """An error about a parameter, at its place; where it is not given, at the conn's."""
+        if setting := self.settings.get(key):
+            return ConfError(setting.where, f"{key}={setting.value[:80]}: {reason}")
+        return ConfError(self.where, f"{key}: {reason}")
+
+    def read(self, key: str, scope: Scope) -> Any:
+        """The value of a parameter that is given."""
+        try:
+            return CONN[key].read(self.settings[key].value, scope)
+        except ValueError as error:
+            raise self.fault(key, str(error)) from None
+
+    def store(self, key: str, value: Any) -> None:
+        """Keep it under the field that it sets; several parameters may add to one field."""
+        row = CONN[key]
+        end = self.ends["left" if key.startswith("left") else "right"] if "*" in row.name else self.values
+        if value is True and row.sets == "public_keys":
+            end["keys_from_dns"] = True
+        elif row.sets == "public_keys":
+            end["public_keys"] += (value,) if value else ()
+        elif row.sets == "protocol":
+            end["protocol"], end["port"] = value
+        else:
+            end[row.sets or key] = value
+
+    def get(self, name: str) -> Any:
+        """A field of the Connection to be, given or by default."""
+        return self.values.get(name, Connection.__dataclass_fields__[name].default)
 
 
 def orient(draft: Draft, local: Local) -> tuple[str, str]:
@@ -19,13 +62,12 @@ def orient(draft: Draft, local: Local) -> tuple[str, str]:
     ours = [side for side, host in hosts.items() if host.default_route or local.interface_of(host.address)]
     if len(ours) == 1:
         return ours[0], OTHER[ours[0]]
-    shown = " nor ".join(f"{side}={draft.settings[side].value}" for side in OTHER)
+    left, right = (f"{side}={draft.settings[side].value}" for side in OTHER)
     if ours:
-        both = shown.replace(" nor ", " and ")
-        raise ConfError(draft.where, f"{both} are both this box: correct the one that is to be the peer")
+        raise ConfError(draft.where, f"{left} and {right} are both this box: correct the one that is to be the peer")
     known = ", ".join(str(address) for addresses in local.addresses.values() for address in addresses) or "none"
     raise ConfError(
-        draft.where, f"neither {shown} is this box, whose addresses are {known}: correct one, or write %defaultroute"
+        draft.where, f"neither {left} nor {right} is this box (it has {known}): correct one, or write %defaultroute"
     )
 
 
@@ -35,44 +77,38 @@ def check_end(draft: Draft, side: str) -> None:
     if "host" not in end:
         raise ConfError(draft.where, f"it has no {side}=")
     host: Host = end["host"]
-    nexthop: Nexthop = end.get("nexthop", Nexthop())
-    if nexthop.address and nexthop.address == host.address:
+    nexthop = draft.settings[f"{side}nexthop"].value if f"{side}nexthop" in draft.settings else ""
+    if end.get("nexthop") and end["nexthop"] == host.address:
         raise draft.fault(f"{side}nexthop", f"it is {side} itself: it must be the router, or be left out")
-    if host.default_route and nexthop.address and not nexthop.default_route:
+    if host.default_route and nexthop not in ("", "%defaultroute"):
         raise draft.fault(f"{side}nexthop", f"{side}=%defaultroute brings its own, so leave it out")
     if "updown" in end and "firewall" in end:
         raise draft.fault(f"{side}firewall", f"it steers the standard script, so it cannot go with {side}updown=")
-    if host.kind is HostKind.ANY and end.get("public_keys") and not end.get("id"):
+    if host.kind is HostKind.ANY and end["public_keys"] and not end.get("id"):
         raise draft.fault(f"{side}rsasigkey", f"whose key is this? A {side} that can be anyone needs {side}id=")
-    given = draft.settings.get(f"{side}id")
-    if given and given.value == "%any" and host.kind is HostKind.ADDRESS:
+    if host.address and f"{side}id" in draft.settings and draft.settings[f"{side}id"].value == "%any":
         raise draft.fault(f"{side}id", f"%any goes only with {side}=%any: name the identity")
 
 
 def check_families(draft: Draft) -> None:
     """The hosts must be of one family of addresses, and so must the traffic in the tunnel."""
     ends = draft.ends.values()
-    hosts = [end["host"].address for end in ends]
-    hops = [end["nexthop"].address for end in ends if "nexthop" in end]
-    if len({one.version for one in (*hosts, *hops) if one}) > 1:
+    outer = [*(end["host"].address for end in ends), *(end.get("nexthop") for end in ends)]
+    if len({one.version for one in outer if one}) > 1:
         raise ConfError(draft.where, "left, right and their nexthops must all be IPv4 or all be IPv6 addresses")
-    inner = [end.get("subnet", end["host"].address) for end in ends]
-    sources = [end["source_ip"] for end in ends if "source_ip" in end]
-    shunt = draft.get("type") not in (Type.TUNNEL, Type.TRANSPORT)
-    if not shunt and len({one.version for one in (*inner, *sources) if one}) > 1:
-        raise ConfError(
-            draft.where, "both ends of the traffic (leftsubnet, rightsubnet, leftsourceip) must be IPv4, or both IPv6"
-        )
+    inner = [*(end.get("subnet", end["host"].address) for end in ends), *(end.get("source_ip") for end in ends)]
+    if draft.get("type") in (Type.TUNNEL, Type.TRANSPORT) and len({one.version for one in inner if one}) > 1:
+        raise ConfError(draft.where, "leftsubnet, rightsubnet and leftsourceip must all be IPv4, or all be IPv6")
 
 
 def make_end(draft: Draft, side: str, local: Local) -> End:
     """The End of one side."""
     values: dict[str, Any] = dict(draft.ends[side])
     host: Host = values.pop("host")
-    nexthop: Nexthop = values.pop("nexthop", Nexthop())
+    if host.default_route:
+        values["nexthop"] = local.default_gateway
     if values.get("ca") == "%same":
         values["ca"] = draft.ends[OTHER[side]].get("ca", "").replace("%same", "")
     fields = {key: value for key, value in values.items() if key in End.__dataclass_fields__}
-    router = local.default_gateway if host.default_route else nexthop.address
     interface = local.interface_of(host.address) or (local.default_interface if host.default_route else "")
-    return End(side, host.kind, host.address, host.name, router, interface=interface, **fields)
+    return End(side, host.kind, host.address, host.name, interface=interface, **fields)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cygnet.conf import hosts, values
-from cygnet.conf.values import Reader, choice, duration, only, text, whole, yes_no
+from cygnet.conf.values import YES_NO, Reader, choice, duration, never, text, whole, yes_no
 from cygnet.connection.connection import AuthBy, Auto, DpdAction, Shunt, Type
 
 
@@ -29,53 +29,55 @@ class Parameter:
 
 def _table(*rows: Parameter) -> dict[str, Parameter]:
     """By the names that stand in a file."""
-    return {
-        row.name.replace("*", side): row for row in rows for side in (("left", "right") if "*" in row.name else ("",))
-    }
+    return {row.name.replace("*", side): row for row in rows for side in ("left", "right")[: 1 + ("*" in row.name)]}
 
 
 _P = Parameter
-_YES_OR_NO = only("mode config is not supported", "no", "false", "off")
-_NO_XAUTH = only("XAUTH is not supported", "no", "false", "off")
-_AUTHBY = dict.fromkeys(("secret|rsasig", "rsasig|secret"), AuthBy.EITHER)
-_AUTHBY |= {"secret": AuthBy.SECRET, "psk": AuthBy.SECRET, "never": AuthBy.NEVER}
-_AUTHBY |= {"rsasig": AuthBy.RSASIG, "rsa": AuthBy.RSASIG, "pubkey": AuthBy.RSASIG}
+_AUTHBY = dict.fromkeys(("secret", "psk"), AuthBy.SECRET) | dict.fromkeys(("rsasig", "rsa", "pubkey"), AuthBy.RSASIG)
+_AUTHBY |= {"secret|rsasig": AuthBy.EITHER, "rsasig|secret": AuthBy.EITHER, "never": AuthBy.NEVER}
 _AUTO = {auto.value: auto for auto in Auto} | {"ondemand": Auto.ROUTE}
 _DPD = {action.value: action for action in DpdAction} | {"restart_by_peer": DpdAction.RESTART, "%none": DpdAction.NONE}
+_TYPE = {kind.value: kind for kind in Type} | {"pass": Type.PASSTHROUGH}
+_SHUNT = {shunt.value: shunt for shunt in Shunt}
+_SEND_CERT = {"never": "never", "no": "never", "always": "always", "yes": "always", "ifasked": "ifasked"}
+_ESP_AH = choice({"esp": "esp", "ah": "ah"})
+_IKEV1 = choice({"ike": 1, "ikev1": 1}, "only IKEv1 is spoken")
+_RP_FILTER = choice({"%unchanged": None, "0": 0, "1": 1, "2": 2})
 _KLIPS = "belongs to KLIPS, FreeS/WAN's own kernel part; the kernel's XFRM takes its place"
+_OPPORTUNISTIC = "a conn says itself that it is opportunistic"
 
 CONN = _table(
-    _P("type", choice(**{kind.value: kind for kind in Type}, **{"pass": Type.PASSTHROUGH}), "tunnel", "type"),
-    _P("auto", choice(**_AUTO), "ignore", "auto"),
-    _P("authby", choice(**_AUTHBY), "rsasig", "auth_by", old="secret"),
-    _P("keyexchange", only("only IKEv1 is spoken", "ike", "ikev1"), "ike"),
-    _P("ikev2", only("only IKEv1 is spoken", "no", "never", "permit", "propose"), "no"),
-    _P("aggrmode", only("aggressive mode shows everyone a hash of the secret", "no", "false", "off"), "no"),
-    _P("auth", choice(esp="esp", ah="ah"), "esp"),
-    _P("phase2", choice(esp="esp", ah="ah"), "esp"),
+    _P("type", choice(_TYPE), "tunnel", "type"),
+    _P("auto", choice(_AUTO), "ignore", "auto"),
+    _P("authby", choice(_AUTHBY), "rsasig", "auth_by", old="secret"),
+    _P("keyexchange", _IKEV1, "ike"),
+    _P("ikev2", never("only IKEv1 is spoken"), "no"),
+    _P("aggrmode", never("aggressive mode shows everyone a hash of the secret"), "no"),
+    _P("auth", _ESP_AH, "esp"),
+    _P("phase2", _ESP_AH, "esp"),
     _P("ike", text),
     _P("esp", text),
     _P("ah", text),
     _P("pfs", yes_no, "yes", "pfs"),
     _P("pfsgroup", text),
-    _P("keylife", duration("24h", 1), "8h", "key_life"),
-    _P("ikelifetime", duration("8h", 1), "1h", "ike_lifetime"),
+    _P("keylife", duration(24, 1), "8h", "key_life"),
+    _P("ikelifetime", duration(8, 1), "1h", "ike_lifetime"),
     _P("rekey", yes_no, "yes", "rekey"),
-    _P("rekeymargin", duration("24h"), "9m", "rekey_margin"),
+    _P("rekeymargin", duration(24), "9m", "rekey_margin"),
     _P("rekeyfuzz", values.percent, "100%", "rekey_fuzz"),
     _P("keyingtries", values.tries, "%forever", "keying_tries", old="3"),
     _P("compress", yes_no, "no", "compress"),
-    _P("failureshunt", choice(**{shunt.value: shunt for shunt in Shunt}), "none", "failure_shunt"),
-    _P("dpdaction", choice(**_DPD), "hold", "dpd_action"),
-    _P("dpddelay", duration("24h"), "0s", "dpd_delay"),
-    _P("dpdtimeout", duration("24h", 1), "120s", "dpd_timeout"),
+    _P("failureshunt", choice(_SHUNT), "none", "failure_shunt"),
+    _P("dpdaction", choice(_DPD), "hold", "dpd_action"),
+    _P("dpddelay", duration(24), "0s", "dpd_delay"),
+    _P("dpdtimeout", duration(24, 1), "120s", "dpd_timeout"),
     _P("forceencaps", yes_no, "no", "force_encaps"),
-    _P("fragmentation", choice(yes=True, accept=True, force=True, no=False), "yes", "fragmentation"),
+    _P("fragmentation", choice({**YES_NO, "force": True, "accept": True}), "yes", "fragmentation"),
     _P("replay_window", whole(0, 4096), "32", "replay_window"),
     _P("mtu", whole(0, 65535), "0", "mtu"),
     _P("metric", whole(0, 0x7FFFFFFF), "0", "metric"),
     _P("mark", whole(0, 0xFFFFFFFF), "0", "mark"),
-    _P("connaddrfamily", choice(ipv4=4, ipv6=6)),
+    _P("connaddrfamily", choice({"ipv4": 4, "ipv6": 6})),
     _P("*", hosts.host, "", "host"),
     _P("*subnet", hosts.subnet, "", "subnet"),
     _P("*subnetwithin", hosts.subnet, "", "subnet_within"),
@@ -89,25 +91,14 @@ CONN = _table(
     _P("*sourceip", hosts.source_ip, "", "source_ip"),
     _P("*cert", values.certificate, "", "cert"),
     _P("*ca", values.authority, "%any", "ca"),
-    _P(
-        "*sendcert",
-        choice(never="never", no="never", always="always", yes="always", ifasked="ifasked", sendifasked="ifasked"),
-        "ifasked",
-        "send_cert",
-    ),
-    _P("*xauthserver", _NO_XAUTH, "no"),
-    _P("*xauthclient", _NO_XAUTH, "no"),
-    _P("*modecfgserver", _YES_OR_NO, "no"),
-    _P("*modecfgclient", _YES_OR_NO, "no"),
-    _P("overlapip", only("two peers cannot have one subnet at a time", "no", "false", "off"), "no"),
-    _P("sha2_truncbug", only("SHA-2 is cut to 128 bits as RFC 4868 has it", "no", "false", "off"), "no"),
-    _P(
-        "disablearrivalcheck",
-        yes_no,
-        "no",
-        reason="the kernel's policies always check what comes out of a tunnel",
-        old="yes",
-    ),
+    _P("*sendcert", choice(_SEND_CERT | {"sendifasked": "ifasked"}), "ifasked", "send_cert"),
+    _P("*xauthserver", never("XAUTH is not supported"), "no"),
+    _P("*xauthclient", never("XAUTH is not supported"), "no"),
+    _P("*modecfgserver", never("mode config is not supported"), "no"),
+    _P("*modecfgclient", never("mode config is not supported"), "no"),
+    _P("overlapip", never("two peers cannot have one subnet at a time"), "no"),
+    _P("sha2_truncbug", never("SHA-2 is cut to 128 bits as RFC 4868 has it"), "no"),
+    _P("disablearrivalcheck", yes_no, "no", reason="the kernel always checks what comes out of a tunnel", old="yes"),
     _P("_plutodevel", text, reason="was for the developers of Pluto"),
     # Manual keying: kept as written.
     *(_P(name, text, manual=True) for name in ("spi", "spibase", "espenckey", "espauthkey", "ahkey")),
@@ -117,12 +108,11 @@ CONN = _table(
 SETUP = _table(
     _P("interfaces", values.interfaces, "%defaultroute", "interfaces"),
     _P("myid", hosts.identity),
-    _P("uniqueids", choice(yes=True, no=False, keep=True, replace=True), "yes", "unique_ids", old="no"),
+    _P("uniqueids", choice({**YES_NO, "keep": True, "replace": True}), "yes", "unique_ids", old="no"),
     _P("nat_traversal", yes_no, "yes", "nat_traversal"),
-    _P("keep_alive", duration("1h", 1), "20s", "keep_alive"),
-    _P("virtual_private", text, reason="vhost: and vnet: would need it, and are not supported"),
+    _P("keep_alive", duration(1, 1), "20s", "keep_alive"),
     _P("forwardcontrol", yes_no, "no", "forward_control"),
-    _P("rp_filter", choice(**{"%unchanged": None, "0": 0, "1": 1, "2": 2}), "0", "rp_filter"),
+    _P("rp_filter", _RP_FILTER, "0", "rp_filter"),
     _P("overridemtu", whole(0, 65535), "0", "override_mtu"),
     _P("syslog", text, "daemon.error", "syslog"),
     _P("plutodebug", values.words, "none", "debug"),
@@ -132,27 +122,28 @@ SETUP = _table(
     _P("postpluto", text, "", "postpluto"),
     _P("manualstart", values.words, "", "manual_start"),
     _P("strictcrlpolicy", yes_no, "no", "strict_crl"),
-    _P("crlcheckinterval", duration(), "0s", "crl_check_interval"),
+    _P("crlcheckinterval", duration(24), "0s", "crl_check_interval"),
     _P("nocrsend", yes_no, "no", "no_cr_send"),
     _P("ikeport", whole(1, 65535), "500", "port"),
     _P("plutoload", values.words, "%search"),
     _P("plutostart", values.words, "%search"),
+    _P("virtual_private", text, reason="vhost: and vnet: would need it, and are not supported"),
     _P("klipsdebug", text, "none", reason=_KLIPS),
+    _P("no_eroute_pass", yes_no, "no", reason=_KLIPS),
+    _P("packetdefault", text, "drop", reason="packets without a tunnel do not reach an ipsecN interface"),
     _P("fragicmp", yes_no, "yes", reason="the kernel always tells senders the size that fits"),
     _P("hidetos", yes_no, "yes", reason="the kernel copies the type of service to the outer packet"),
-    _P("packetdefault", text, "", reason="packets without a tunnel do not reach an ipsecN interface"),
-    _P("no_eroute_pass", yes_no, "no", reason=_KLIPS),
-    _P("opportunistic", yes_no, "no", reason="a conn says itself that it is opportunistic"),
-    _P("oe", yes_no, "no", reason="a conn says itself that it is opportunistic"),
-    _P("plutoopts", text, "", reason="the daemon is no Pluto and has other options"),
+    _P("opportunistic", yes_no, "no", reason=_OPPORTUNISTIC),
+    _P("oe", yes_no, "no", reason=_OPPORTUNISTIC),
+    _P("plutoopts", text, reason="the daemon is no Pluto and has other options"),
     _P("plutobackgroundload", yes_no, "no", reason="loading is always in the background"),
     _P("plutorestartoncrash", yes_no, "yes", reason="the system's supervisor restarts the daemon"),
-    _P("plutostderrlog", text, "", reason="the log goes to syslog"),
+    _P("plutostderrlog", text, reason="the log goes to syslog"),
     _P("plutostderrlogtime", yes_no, "no", reason="the log goes to syslog"),
-    _P("dumpdir", text, "", reason="the daemon is in Python and leaves no core dumps"),
+    _P("dumpdir", text, reason="the daemon is in Python and leaves no core dumps"),
     _P("dump", text, "no", reason="the daemon is in Python and leaves no core dumps"),
     _P("force_keepalive", yes_no, "no", reason="keep-alives are sent wherever a NAT is found"),
-    _P("disable_port_floating", only("RFC 3947 moves to port 4500", "no", "false", "off"), "no"),
+    _P("disable_port_floating", never("RFC 3947 moves to port 4500"), "no"),
     _P("protostack", text, "netkey", reason="XFRM (netkey) is the only one"),
     _P("nhelpers", text, "0", reason="the daemon is one process"),
 )

@@ -7,6 +7,7 @@ only say a size (the 256 of aes_gcm_c-256, the 96 of md5-96) belong to the word 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import product
 from typing import TypeVar
 
@@ -79,8 +80,9 @@ class _Run:
     @property
     def weak(self) -> list[str]:
         """The weak transforms that it names."""
-        named = [*(CIPHERS[name] for name, _ in self.ciphers), *(INTEGRITIES[name] for name in self.hashes)]
-        return [row.name for row in (*named, *(GROUPS[number] for number in self.groups)) if row.weak]
+        found = [name for name, _ in self.ciphers if CIPHERS[name].weak]
+        found += [name for name in self.hashes if INTEGRITIES[name].weak]
+        return found + [GROUPS[number].name for number in self.groups if GROUPS[number].weak]
 
 
 def _cipher(word: str) -> tuple[str, int]:
@@ -95,7 +97,7 @@ def _cipher(word: str) -> tuple[str, int]:
 def _unknown(word: str, known: list[str]) -> ValueError:
     if word in _REFUSED:
         return ValueError(f"{word} is refused: {REFUSED[_REFUSED[word]]}")
-    return ValueError(f"{word[:40]!r} is none that Cygnet knows{nearest(word, known)}")
+    return ValueError(f"{word[:40]!r} is no cipher, hash or group that Cygnet has{nearest(word, known)}")
 
 
 def _runs(text: str) -> list[_Run]:
@@ -113,6 +115,8 @@ def _runs(text: str) -> list[_Run]:
     return runs
 
 
+# Most connections name the same: they share the proposals.
+@lru_cache(64)
 def ike(text: str) -> tuple[tuple[IkeProposal, ...], list[str]]:
     """A list for phase 1, and the weak transforms it names. What it leaves open gets the safe hashes and groups."""
     runs = _runs(text)
@@ -127,6 +131,7 @@ def ike(text: str) -> tuple[tuple[IkeProposal, ...], list[str]]:
     return _bounded(found), [name for run in runs for name in run.weak]
 
 
+@lru_cache(64)
 def child(text: str, protocol: str) -> tuple[tuple[ChildProposal, ...], list[int], list[str]]:
     """A list for phase 2, of esp (with ciphers) or ah (hashes only); the groups and the weak transforms it names."""
     runs = _runs(text)

@@ -7,19 +7,19 @@ whole: without that index it would serve others.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cygnet.conf.error import ConfError, Problems
 from cygnet.conf.hosts import identity
-from cygnet.conf.keys import to_data
 from cygnet.conf.local import Local
-from cygnet.conf.resolve import Resolve, Resolver
+from cygnet.conf.resolve import Resolver
 from cygnet.conf.text import Files, Line, read_bounded
-from cygnet.conf.values import Scope
+from cygnet.conf.values import Scope, to_data
+from cygnet.connection.connection import Address
 from cygnet.connection.identity import Identity
-from cygnet.connection.secret import ANY_IPV6, PresharedKey, RsaSecret, Secrets
+from cygnet.connection.secret import ANY_IPV6, Indices, PresharedKey, RsaSecret, Secrets
 
 if TYPE_CHECKING:
     from cygnet.crypto.rsa import PrivateKey
@@ -27,41 +27,24 @@ if TYPE_CHECKING:
 MAX_INDICES = 100
 MAX_NUMBER = 1024
 MAX_KEY_FILE = 64 << 10
-RSA_FIELDS = (
-    "modulus",
-    "publicexponent",
-    "privateexponent",
-    "prime1",
-    "prime2",
-    "exponent1",
-    "exponent2",
-    "coefficient",
-)
-_TOKEN = re.compile(r"""[ \t]+|(?P<comment>\#.*)|(?P<quoted>"[^"]*"|'[^']*')|(?P<text>0t.*)|(?P<word>[^ \t]+)""")
-UNSUPPORTED = {"pin": "smart cards", "xauth": "XAUTH", "ecdsa": "ECDSA keys", "pkcs12": "PKCS #12 files", "eap": "EAP"}
+UNSUPPORTED = {"pin": "smart cards", "xauth": "XAUTH", "ecdsa": "ECDSA keys", "pkcs12": "PKCS #12 files"}
+_TOKEN = re.compile(r"""[ \t]+|(?P<comment>\#.*)|(?P<quoted>"[^"]*"|'[^']*')|(?P<word>0t.*|[^ \t]+)""")
+Entry = tuple[Line, list[str]]
 
 
-class Token(NamedTuple):
-    """A word of an entry. ``quoted``: it stood in quotes, which are no part of ``text``."""
+class Quoted(str):
+    """A word that stood in quotes, without them."""
 
-    text: str
-    quoted: bool = False
-
-
-class Entry(NamedTuple):
-    """What begins at the left margin, with all that is indented below it."""
-
-    line: Line
-    tokens: list[Token]
+    __slots__ = ()
 
 
-def load_secrets(path: Path, resolve: Resolve | None = None) -> Secrets:
+def load_secrets(path: Path, resolve: Callable[[str], Sequence[Address]] | None = None) -> Secrets:
     """Read ``path``; what cannot be used is in the ``problems`` of the result."""
     problems = Problems()
-    reader = _Reader(path, Scope(Local(), path.parent, resolve or Resolver()), problems)
+    reader = _Reader(Scope(Local(), path.parent, resolve or Resolver()), problems)
     try:
-        for entry in _entries(Files(problems, private=True).lines(path), problems):
-            reader.add(entry)
+        for line, tokens in _entries(Files(problems, private=True).lines(path), problems):
+            reader.add(line, tokens)
     except ConfError as error:
         problems.note(str(error))
     reader.note_conflicts()
@@ -72,104 +55,88 @@ def _entries(lines: Iterable[Line], problems: Problems) -> Iterator[Entry]:
     entry: Entry | None = None
     for line in lines:
         tokens = list(_tokens(line.text))
-        if not tokens:
-            continue
-        if not line.indented:
+        if tokens and not line.indented:
             if entry:
                 yield entry
-            entry = Entry(line, [])
-        if entry is None:
+            entry = (line, tokens)
+        elif tokens and entry:
+            entry[1].extend(tokens)
+        elif tokens:
             problems.note(f"{line.where}: this line is indented, but no entry begins above it")
-        else:
-            entry.tokens.extend(tokens)
     if entry:
         yield entry
 
 
-def _tokens(text: str) -> Iterator[Token]:
+def _tokens(text: str) -> Iterator[str]:
+    """The words of a line; a colon at a word's end is one of its own."""
     for match in _TOKEN.finditer(text.rstrip()):
-        if match["comment"] is not None:
+        if match["comment"]:
             return
-        if match["quoted"] is not None:
-            yield Token(match["quoted"][1:-1], True)
-        elif match["text"] is not None:
-            yield Token(match["text"])
-        elif match["word"] is not None:
+        if match["quoted"]:
+            yield Quoted(match["quoted"][1:-1])
+        elif match["word"]:
             word = match["word"]
-            if len(word) > 1 and word.endswith(":"):
-                yield Token(word[:-1])
-                word = ":"
-            yield Token(word)
+            colon = len(word) > 1 and word.endswith(":") and not word.startswith("0t")
+            yield from (word[:-1], ":") if colon else (word,)
 
 
 class _Reader:
     """Takes entries, keeps secrets."""
 
-    def __init__(self, path: Path, scope: Scope, problems: Problems) -> None:
-        self.folder = path.parent
+    def __init__(self, scope: Scope, problems: Problems) -> None:
         self.scope = scope
         self.problems = problems
         self.preshared: list[PresharedKey] = []
         self.private: list[RsaSecret] = []
 
-    def add(self, entry: Entry) -> None:
+    def add(self, line: Line, tokens: Sequence[str]) -> None:
         """Read one entry."""
         try:
-            indices, rest = self._indices(entry.tokens)
-            self._secret(entry, indices, rest)
+            at = next((at for at, word in enumerate(tokens) if isinstance(word, Quoted) or word == ":"), -1)
+            if not 0 <= at <= MAX_INDICES:
+                raise ValueError(f"it has no secret: up to {MAX_INDICES} indices, a colon, white space, and PSK or RSA")
+            indices = tuple(self._index(number, token) for number, token in enumerate(tokens[:at], 1))
+            self._secret(line, indices, tokens[at + 1 :] if tokens[at] == ":" else tokens[at:])
         except ConfError as error:
             self.problems.note(f"{error}; the entry is left out")
-        except ValueError as error:
-            self.problems.note(f"{entry.line.where}: {error}; the entry is left out")
-
-    def _indices(self, tokens: Sequence[Token]) -> tuple[tuple[Identity | None, ...], Sequence[Token]]:
-        for at, token in enumerate(tokens):
-            if token.quoted or token.text == ":":
-                if at > MAX_INDICES:
-                    raise ValueError(f"it has more than {MAX_INDICES} indices")
-                indices = tuple(self._index(number, token.text) for number, token in enumerate(tokens[:at], 1))
-                return indices, tokens[at if token.quoted else at + 1 :]
-        raise ValueError("it has no secret: write indices, a colon, white space, and PSK or RSA with the secret")
+        except (ValueError, OSError) as error:
+            self.problems.note(f"{line.where}: {error}; the entry is left out")
 
     def _index(self, number: int, text: str) -> Identity | None:
         """One index. Its text is not shown: what looks like an index may be a secret in the wrong place."""
         if text in ("%any6", "::", "0::0"):
             return ANY_IPV6
         try:
-            return identity(text, self.scope)
+            if text != "%myid":
+                return identity(text, self.scope)
         except ValueError:
-            raise ValueError(
-                f"its index {number} is neither %any, an address, a name with an address now, @name nor user@name"
-            ) from None
+            pass
+        raise ValueError(f"its index {number} is no %any, no address, no name with an address, no @name or user@name")
 
-    def _secret(self, entry: Entry, indices: tuple[Identity | None, ...], tokens: Sequence[Token]) -> None:
-        first = tokens[0] if tokens else Token("")
-        where = entry.line.where
-        kind = "psk" if first.quoted else first.text.lower()
+    def _secret(self, line: Line, indices: Indices, tokens: Sequence[str]) -> None:
+        first = tokens[0] if tokens else ""
+        kind = "psk" if isinstance(first, Quoted) else first.lower()
         if kind == "psk":
-            key = _preshared(tokens if first.quoted else tokens[1:])
-            self.preshared.append(PresharedKey(indices, key, where))
-        elif kind == "rsa" and tokens[1:2] == [Token("{")]:
-            self.private.append(RsaSecret(indices, _rsa_key(tokens[2:]), where))
+            key = _preshared(tokens if isinstance(first, Quoted) else tokens[1:])
+            self.preshared.append(PresharedKey(indices, key, line.where))
         elif kind == "rsa":
-            self.private.append(RsaSecret(indices, self._key_file(entry.line, tokens[1:]), where))
+            private = _rsa_key(tokens[2:]) if tokens[1:2] == ["{"] else self._key_file(line, tokens[1:])
+            self.private.append(RsaSecret(indices, private, line.where))
         elif kind in UNSUPPORTED:
             raise ValueError(f"{UNSUPPORTED[kind]} are not supported, PSK and RSA are")
         else:
             raise ValueError("PSK or RSA must come after its colon and white space")
 
-    def _key_file(self, line: Line, tokens: Sequence[Token]) -> PrivateKey:
+    def _key_file(self, line: Line, tokens: Sequence[str]) -> PrivateKey:
         from cygnet.crypto.rsa import PrivateKey
 
         if not 1 <= len(tokens) <= 2:
             raise ValueError("RSA takes { and numbers, or the name of a PEM file and its passphrase")
-        if tokens[1:] == [Token("%prompt")]:
+        if tokens[1:] == ["%prompt"]:
             raise ValueError("nobody is there to be asked for a passphrase (%prompt): write it, or take it off the key")
-        passphrase = tokens[1].text.encode("utf-8", "surrogateescape") if tokens[1:] else None
-        usual = self.folder / "ipsec.d" / "private" / tokens[0].text
-        path = usual if usual.exists() else line.path.parent / tokens[0].text
-        data = read_bounded(path, MAX_KEY_FILE, private=True)
-        return PrivateKey.from_pem(data, passphrase)
+        usual = self.scope.folder / "ipsec.d" / "private" / tokens[0]
+        data = read_bounded(usual if usual.exists() else line.path.parent / tokens[0], MAX_KEY_FILE, private=True)
+        return PrivateKey.from_pem(data, _bytes(tokens[1]) if tokens[1:] else None)
 
     def note_conflicts(self) -> None:
         """Entries with the same indices and other secrets: the first is used, which is not what was wanted."""
@@ -177,39 +144,34 @@ class _Reader:
         for entry in self.preshared:
             first = seen.setdefault(frozenset(entry.indices), entry)
             if first.key != entry.key:
-                self.problems.note(
-                    f"{entry.where}: another secret has the same indices, at {first.where}, and it is the one used"
-                )
+                self.problems.note(f"{entry.where}: not used, {first.where} has another secret for the same indices")
 
 
-def _preshared(tokens: Sequence[Token]) -> bytes:
-    if len(tokens) != 1:
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _preshared(tokens: Sequence[str]) -> bytes:
+    if len(tokens) != 1 or not tokens[0]:
         raise ValueError('a PSK is one word: "in quotes", or a number that begins with 0x or 0s')
-    token = tokens[0]
-    if not token.quoted and token.text[:1] in ("'", '"'):
+    if isinstance(tokens[0], Quoted):
+        return _bytes(tokens[0])
+    if tokens[0][0] in "'\"":
         raise ValueError("its quotes are not closed on the same line")
-    key = token.text.encode("utf-8", "surrogateescape") if token.quoted else to_data(token.text)
-    if not key:
-        raise ValueError("its PSK is empty")
-    return key
+    return to_data(tokens[0])
 
 
-def _rsa_key(tokens: Sequence[Token]) -> PrivateKey:
+def _rsa_key(tokens: Sequence[str]) -> PrivateKey:
     """The numbers in braces: names and values by turns, in this order."""
-    from cygnet.crypto.rsa import PrivateKey
+    from cygnet.crypto.rsa import NUMBER_NAMES, PrivateKey
 
-    words = [token.text for token in tokens if token.text != ":"]
+    words = [word for word in tokens if word != ":"]
     if words[-1:] != ["}"]:
         raise ValueError("its numbers must end with a } that is indented, with nothing after it")
-    if [name.lower() for name in words[:-1:2]] != list(RSA_FIELDS) or len(words) != 2 * len(RSA_FIELDS) + 1:
-        raise ValueError(f"its numbers must be {', '.join(RSA_FIELDS)}, in this order")
-    numbers = []
-    for name, text in zip(RSA_FIELDS, words[1::2], strict=True):
-        try:
-            number = to_data(text)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-        if len(number) > MAX_NUMBER:
-            raise ValueError(f"{name} has more than {MAX_NUMBER} bytes")
-        numbers.append(int.from_bytes(number, "big"))
-    return PrivateKey.from_numbers(*numbers)
+    names = [name.lower() for name in words[:-1:2]]
+    if names != [name.lower() for name in NUMBER_NAMES] or len(words) != 2 * len(NUMBER_NAMES) + 1:
+        raise ValueError(f"its numbers must be {', '.join(NUMBER_NAMES)}, in this order")
+    numbers = [to_data(text) for text in words[1::2]]
+    if max(map(len, numbers)) > MAX_NUMBER:
+        raise ValueError(f"one of its numbers has more than {MAX_NUMBER} bytes")
+    return PrivateKey.from_numbers(*(int.from_bytes(number, "big") for number in numbers))

@@ -15,10 +15,8 @@ from cygnet.conf.parameters import ALIASES, TABLES
 from cygnet.conf.text import Line, without_comment
 
 MAX_APPENDED = 64
-MAX_DEPTH = 32
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9._-]*")
 _SETTING = re.compile(r'([a-zA-Z_][a-zA-Z0-9_-]*)[ \t]*=[ \t]*(?:"([^"]*)"|([^"]*))')
-_FLIPPED = {"left": "right", "right": "left"}
 
 
 class Setting(NamedTuple):
@@ -95,27 +93,21 @@ class Sections:
         if kind == "version":
             self._version(where, name)
             return None
+        wrong = ""
         if kind not in TABLES:
-            self.problems.note(f"{where}: {kind[:40]!r} begins no section: config, conn, include or version do")
+            wrong = f"{kind[:40]!r} begins no section: config, conn, include or version do"
         elif name == "%default":
             return self.defaults[kind]
-        elif not _NAME.fullmatch(name):
-            self.problems.note(f"{where}: a section begins with its type and one name, such as conn west-east")
+        elif not _NAME.fullmatch(name) or (kind == "config" and name != "setup"):
+            wrong = f"{kind} {name[:40]} is none: write config setup, conn %default, or conn and a name"
+        elif other := self.setup.where if kind == "config" else name in self.conns and self.conns[name].where:
+            wrong = f'{kind} "{name}" is left out: there is one already, at {other}'
         elif kind == "config":
-            return self._begin_setup(section)
-        elif other := self.conns.get(name):
-            self.problems.note(f'{where}: conn "{name}" is left out: another has this name, at {other.where}')
+            self.setup = section
         else:
             self.conns[name] = section
-        return section
-
-    def _begin_setup(self, section: Section) -> Section:
-        if section.name != "setup":
-            self.problems.note(f"{section.where}: config {section.name} means nothing, there is only config setup")
-        elif self.setup.where:
-            self.problems.note(f"{section.where}: config setup is ignored: there is one already, at {self.setup.where}")
-        else:
-            self.setup = section
+        if wrong:
+            self.problems.note(f"{where}: {wrong}")
         return section
 
     def _version(self, where: str, number: str) -> None:
@@ -156,34 +148,28 @@ class Sections:
     def _append(self, section: Section, append: Append) -> None:
         if section.name == "%default":
             raise ConfError(append.where, "also= and alsoflip= cannot stand in %default")
-        if append.flip and section.kind != "conn":
-            raise ConfError(append.where, "alsoflip= is for conns: nothing else has a left and a right")
         section.appends.append(append)
         self.appended.add(append.name)
 
     def _set(self, section: Section, setting: Setting) -> None:
-        table = TABLES[section.kind]
-        if setting.name not in table:
-            other = next((f"{kind}s" for kind in TABLES if setting.name in TABLES[kind]), "")
-            hint = f"; it belongs to {'config setup' if other == 'configs' else 'a conn'}" if other else ""
-            if not hint and not self.problems.full:
-                hint = nearest(setting.name, [*table, *ALIASES])
+        if setting.name not in TABLES[section.kind]:
+            hint = "" if self.problems.full else nearest(setting.name, [*TABLES[section.kind], *ALIASES])
+            if any(setting.name in table for table in TABLES.values()):
+                hint = f"; it belongs to {'config setup' if section.kind == 'conn' else 'a conn'}"
             raise ConfError(setting.where, f"there is no parameter {setting.name[:64]}{hint}")
-        if other_one := section.settings.get(setting.name):
-            raise ConfError(setting.where, f"{setting.name} stands here twice, see {other_one.where}")
+        if there := section.settings.get(setting.name):
+            raise ConfError(setting.where, f"{setting.name} stands here twice, see {there.where}")
         section.settings[setting.name] = setting
 
     def expand(self, section: Section) -> dict[str, Setting]:
         """Its parameters with those of the sections that it appends and of %default; empty ones left out."""
         found: dict[str, Setting] = {}
-        names = [section.name]
-        plain = self._gather(section, False, (section.name,), names, found)
         default = self.defaults[section.kind]
-        if plain and default.bad:
-            raise ConfError(section.where, f"it needs conn %default, which has an error at {default.bad}")
-        if plain:  # the implicit conns have nothing from %default, and neither has who appends them
-            for name, setting in default.settings.items():
-                found.setdefault(name, setting)
+        # The implicit conns have nothing from %default, and neither has who appends them.
+        if self._gather(section, False, (section.name,), [section.name], found):
+            if default.bad:
+                raise ConfError(section.where, f"it needs conn %default, which has an error at {default.bad}")
+            found = default.settings | found
         return {name: setting for name, setting in found.items() if setting.value}
 
     def _gather(
@@ -191,7 +177,10 @@ class Sections:
     ) -> bool:
         """Put a section's parameters into ``found``; whether no implicit conn was among them."""
         for setting in section.settings.values():
-            self._merge(section, _flip(setting) if flip else setting, found)
+            name = _flipped(setting.name) if flip else setting.name
+            there = found.setdefault(name, setting._replace(name=name))
+            if there.value != setting.value and not section.implicit:
+                raise ConfError(there.where, f"{name} has another value at {setting.where}: keep one of them")
         plain = not section.implicit
         for append in section.appends:
             target = self._target(section.kind, append, chain, names)
@@ -199,34 +188,30 @@ class Sections:
             plain &= self._gather(target, flip != append.flip, (*chain, append.name), names, found)
         return plain
 
-    def _merge(self, section: Section, setting: Setting, found: dict[str, Setting]) -> None:
-        there = found.setdefault(setting.name, setting)
-        if there.value != setting.value and not section.implicit:
-            raise ConfError(there.where, f"{setting.name} has another value at {setting.where}: keep one of them")
-
     def _target(self, kind: str, append: Append, chain: tuple[str, ...], names: list[str]) -> Section:
         target = self.conns.get(append.name) if kind == "conn" else None
         if target is None and kind == "conn" and self.series == 2 and append.name in IMPLICIT:
             target = implicit(append.name)
         if append.name in chain:
-            raise ConfError(append.where, f"also= goes round in a loop: {' -> '.join([*chain, append.name])}")
-        if target is None:
+            wrong = f"a loop, {' -> '.join([*chain, append.name])}"
+        elif target is None:
             hint = "" if self.problems.full else nearest(append.name, list(self.conns)[:1000])
-            raise ConfError(append.where, f"also={append.name[:64]}: there is no {kind} of this name{hint}")
-        if append.name in names:
-            raise ConfError(append.where, f"also={append.name}: this section is appended twice")
-        if len(chain) > MAX_DEPTH or len(names) > MAX_APPENDED:
-            raise ConfError(append.where, "also= is nested too deeply, or has too many sections")
-        if target.bad:
-            raise ConfError(append.where, f"also={append.name}: that conn has an error at {target.bad}")
-        return target
+            wrong = f"there is no {kind} of this name{hint}"
+        elif append.name in names:
+            wrong = "this section is appended twice"
+        elif len(names) > MAX_APPENDED:
+            wrong = f"more than {MAX_APPENDED} sections are appended"
+        elif target.bad:
+            wrong = f"that conn has an error at {target.bad}"
+        else:
+            return target
+        raise ConfError(append.where, f"also={append.name[:64]}: {wrong}")
 
 
-def _flip(setting: Setting) -> Setting:
-    for side, other in _FLIPPED.items():
-        if setting.name.startswith(side):
-            return setting._replace(name=other + setting.name[len(side) :])
-    return setting
+def _flipped(name: str) -> str:
+    if name.startswith("left"):
+        return "right" + name[4:]
+    return "left" + name[5:] if name.startswith("right") else name
 
 
 def implicit(name: str) -> Section:

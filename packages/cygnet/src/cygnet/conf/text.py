@@ -61,57 +61,44 @@ class Files:
         self.left = MAX_TOTAL
         self.files = 0
 
-    def lines(self, path: Path, chain: tuple[Path, ...] = ()) -> Iterator[Line]:
+    def lines(self, path: Path, chain: tuple[str, ...] = ()) -> Iterator[Line]:
         """Its lines, with those of the included files in their places."""
+        name = os.path.realpath(path)
+        self.files += 1
+        if name in chain or len(chain) > MAX_DEPTH or self.files > MAX_FILES:
+            reason = "includes itself in the end" if name in chain else "is not read: includes are too deep or too many"
+            raise ConfError(str(path), reason)
         data = read_bounded(path, min(MAX_FILE, self.left), self.private)
         self.left -= len(data)
         if b"\0" in data:
             raise ConfError(str(path), "holds NUL bytes, so it is no text")
-        chain = (*chain, _real(path))
         for number, text in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
             line = Line(f"{path}:{number}", text.rstrip("\r"), path)
             if len(text) > MAX_LINE:
                 self.problems.note(f"{line.where}: this line is longer than {MAX_LINE} characters, it is not read")
             elif text.startswith(("include ", "include\t")):
-                yield from self._included(line, chain)
+                yield from self._included(line, (*chain, name))
             else:
                 yield line
 
-    def _included(self, line: Line, chain: tuple[Path, ...]) -> Iterator[Line]:
+    def _included(self, line: Line, chain: tuple[str, ...]) -> Iterator[Line]:
         words = without_comment(line.text).split()
         if len(words) != 2:
             self.problems.note(f"{line.where}: include takes one file name")
             return
-        for path in self._matches(line, words[1]):
-            self.files += 1
+        for name in _matches(line.path.parent, words[1]):
             try:
-                if _real(path) in chain:
-                    raise ConfError(line.where, f"{path} includes itself in the end, it is not read again")
-                if len(chain) > MAX_DEPTH or self.files > MAX_FILES:
-                    raise ConfError(line.where, f"{path} is not read: includes are too deep or too many")
-                yield from self.lines(path, chain)
+                yield from self.lines(line.path.parent / name, chain)
             except ConfError as error:
-                self.problems.note(str(error))
-
-    def _matches(self, line: Line, pattern: str) -> list[Path]:
-        import glob
-
-        folder = line.path.parent
-        if not glob.has_magic(pattern):
-            return [folder / pattern]
-        try:
-            found = islice(glob.iglob(pattern, root_dir=folder), MAX_FILES)  # noqa: PTH207 - takes absolute ones too
-            return [folder / name for name in sorted(found)]
-        except (OSError, ValueError) as error:
-            self.problems.note(f"{line.where}: {error}")
-            return []
+                self.problems.note(f"{line.where}: {error}")
 
 
-def _real(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError, ValueError):  # a loop of links: opening it says so
-        return path
+def _matches(folder: Path, pattern: str) -> list[str]:
+    import glob
+
+    if not glob.has_magic(pattern):
+        return [pattern]
+    return sorted(islice(glob.iglob(pattern, root_dir=folder), MAX_FILES))  # noqa: PTH207 - it takes full names too
 
 
 def without_comment(text: str) -> str:

@@ -54,7 +54,11 @@ def choice(meaning: dict[str, Any], reason: str = "") -> Reader:
     return read
 
 
-yes_no = choice(YES_NO)
+def yes_no(value: str, _scope: Scope) -> bool:
+    """A boolean."""
+    if value.lower() not in YES_NO:
+        raise ValueError("it must be yes or no")
+    return YES_NO[value.lower()]
 
 
 def never(reason: str) -> Reader:
@@ -104,7 +108,7 @@ def tries(value: str, scope: Scope) -> int:
 
 
 def to_data(value: str) -> bytes:
-    """The bytes of a key: the 0x, 0s and 0t of ipsec_ttodata(3). ValueError never shows the text, which may be secret."""
+    """The bytes of a key: the 0x, 0s and 0t of ipsec_ttodata(3). ValueError never shows the text: it may be secret."""
     prefix, body = value[:2].lower(), value[2:]
     try:
         if prefix == "0x":
@@ -123,7 +127,7 @@ def to_data(value: str) -> bytes:
 
 
 def rsa_key(value: str, _scope: Scope) -> bytes | bool:
-    """rsasigkey=: the key (RFC 3110), whether it is in DNS; b"" for none, and for %cert, where a certificate brings it."""
+    """rsasigkey=: the key (RFC 3110), or True for one in DNS; b"" for none and for %cert: a certificate brings it."""
     if value in ("%none", "%cert", "0x00"):
         return b""
     if value in ("%dns", "%dnsonload", "%dnsondemand"):

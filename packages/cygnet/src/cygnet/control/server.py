@@ -65,7 +65,10 @@ class Client:
         if self._connection.fileno() < 0:
             return
         self._unsent += json.dumps(words).encode() + b"\n"
-        self._flush() if len(self._unsent) <= MOST_UNSENT else self.close()
+        if len(self._unsent) > MOST_UNSENT:
+            self.close()
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         if self._connection.fileno() < 0:

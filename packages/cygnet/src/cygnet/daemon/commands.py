@@ -5,7 +5,6 @@ A handler ends its asker itself, or raises: what was wrong with a request is one
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -162,7 +161,9 @@ def _read(daemon: Daemon, request: Request, asker: Client) -> Connection:
 
 
 def _nearest(name: str, known: dict[str, Connection]) -> str:
-    found = difflib.get_close_matches(name, known, 1)
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, known, 1)
     return f'; did you mean "{found[0]}"?' if found else ""
 
 

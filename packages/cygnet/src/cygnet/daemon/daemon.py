@@ -52,8 +52,8 @@ class Daemon:
         configuration = load(self.settings.config, self.local)
         port = self.settings.ike_port or configuration.setup.port
         self.setup, self.problems = replace(configuration.setup, port=port), configuration.problems
-        self.host.open(self.setup)
         undo.callback(self.loop.guard, self.host.close)
+        self.host.open(self.setup)
         self.sockets = Sockets(self.loop.selector, self._received, port, self.settings.nat_port)
         undo.callback(self.loop.guard, self.sockets.close)
         self.tunnels = Tunnels(self.host.kernel, self.host.updown, self.log, self.host.if_ids)
@@ -119,7 +119,8 @@ class Daemon:
         try:
             step(connection, time.monotonic())
         except CygnetError as problem:
-            self.log(f'"{connection.name}": {problem}')
+            name = f'"{connection.name}"'
+            self.log(str(problem) if name in str(problem) else f"{name}: {problem}")
             return False
         return True
 

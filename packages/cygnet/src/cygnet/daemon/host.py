@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cygnet.conf.local import Local
@@ -46,16 +45,15 @@ class Machine:
         """An interface that cannot be made costs its own connections only."""
         self.kernel.flush()
         self._command("prepluto", setup.prepluto)
-        links.add_underlay_rule()
-        for (name, physical), pair in zip(setup.interfaces, _numbered(setup).values(), strict=True):
+        for physical, (name, if_id) in _numbered(setup).items():
             try:
-                links.create_interface(name, pair[1], physical, setup.override_mtu)
-                self.if_ids[physical] = pair
+                links.create_interface(name, if_id, physical, setup.override_mtu)
+                self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
                 self._log(str(problem))
-        if setup.forward_control and FORWARDING.exists():
+        if setup.forward_control:
             self._forwarding = FORWARDING.read_text()
-            FORWARDING.write_text("1")
+            self._forward("1")
 
     def ready(self, setup: Setup) -> None:
         """What the administrator wants to be run then."""
@@ -64,16 +62,21 @@ class Machine:
     def close(self) -> None:
         """The routes of the interfaces go with them."""
         if self._forwarding:
-            FORWARDING.write_text(self._forwarding)
-        self.kernel.flush()
-        for name, _ in self.if_ids.values():
-            links.delete_interface(name)
-        links.remove_underlay_rule()
+            self._forward(self._forwarding)
+        _clean(self.kernel, self._log, [name for name, _ in self.if_ids.values()])
+
+    def _forward(self, setting: str) -> None:
+        try:
+            FORWARDING.write_text(setting)
+        except OSError as problem:
+            self._log(f"cannot set {FORWARDING}: {problem.strerror}")
 
     def _command(self, what: str, command: str) -> None:
         """A shell command by its definition in ipsec.conf(5), which only root writes."""
         if not command:
             return
+        import subprocess
+
         try:
             done = subprocess.run(
                 ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -136,8 +139,14 @@ def flush_leftovers(log: Log) -> None:
     """What a daemon that died left in the kernel."""
     from cygnet.kernel.xfrm import Xfrm
 
-    Xfrm(log).flush()
-    for path in sorted(INTERFACES.glob("ipsec*")):
-        with suppress(CygnetError):
-            links.delete_interface(path.name)
-    links.remove_underlay_rule()
+    _clean(Xfrm(log), log, sorted(path.name for path in INTERFACES.glob("ipsec*")))
+
+
+def _clean(kernel: Kernel, log: Log, interfaces: list[str]) -> None:
+    """One step that fails keeps no other from its place."""
+    steps: list[Callable[[], None]] = [kernel.flush, *(partial(links.delete_interface, name) for name in interfaces)]
+    for step in steps:
+        try:
+            step()
+        except CygnetError as problem:
+            log(str(problem))

@@ -129,10 +129,11 @@ class ChildSas:
         self.engine.log(f"{live.label} #{child.sa.serial}: IPsec SA deleted: {reason}")
         self.engine.guard(lambda: self.engine.tunnels.remove(child.sa))
         if tell_peer:
-            self._tell_deleted(live, child.sa)
+            self.tell_deleted(live, child.sa)
         self.engine.roster.forget_idle(live)
 
-    def _tell_deleted(self, live: Live, child: ChildSa) -> None:
+    def tell_deleted(self, live: Live, child: ChildSa) -> None:
+        """Tell the peer that we receive by this pair no more, if there is an ISAKMP SA to say it by."""
         sa = self.engine.isakmp.serving(live)
         leg = child.legs[-1]
         if sa is not None:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # A replaced pair stays this long for packets that are under way, and for a peer that has not switched yet.
 GRACE = 10.0
-# Two pairs made by two exchanges within this time are one rekeying that both ends began.
-COLLISION = 60.0
+# Both ends began one replacement if the second exchange began before the first was over, or so soon after that its
+# first message was on its way.
+IN_FLIGHT = 60.0
 
 
 class Lifetimes:
@@ -55,23 +56,34 @@ class Lifetimes:
         return [live for live in self.engine.roster.everyone() if live is sa.live or serves(sa, live)]
 
     def supersede_isakmp(self, new: IsakmpSa) -> None:
-        """An older ISAKMP SA with the same peer is used no more; whoever began the newer one ends it, later."""
+        """An older ISAKMP SA with the same peer is used no more; whoever began the newer one ends it, after a grace."""
         for old in list(self.engine.isakmp.sas):
             if old is new or not old.established or old.superseded or not serves(old, new.live):
                 continue
             loser = self._loser(old, new)
             loser.superseded = True
-            if (new if loser is old else old).initiator:
-                when = self.engine.now + GRACE
-                loser.timers.append(
-                    self.engine.timers.at(when, partial(self.engine.isakmp.drop, loser, "superseded", True))
-                )
+            winner = new if loser is old else old
+            when = self._end_of_grace(winner.initiator, loser.icookie < winner.icookie)
+            loser.timers.append(self.engine.timers.at(when, partial(self._end_isakmp, loser)))
 
     def _loser(self, old: IsakmpSa, new: IsakmpSa) -> IsakmpSa:
         """The older one; of two begun at the same moment from both ends, the one with the lower cookie."""
-        if old.initiator != new.initiator and abs(old.born - new.born) < COLLISION:
+        if old.initiator != new.initiator and new.born < old.established_at + IN_FLIGHT:
             return min(old, new, key=lambda sa: sa.icookie)
         return old
+
+    def _end_of_grace(self, ours: bool, lower: bool) -> float:
+        """When a loser goes; if it is the peer's to end it, later, for the word of it may be lost on its way.
+
+        Should both ends not agree which one has lost, the ``lower`` one goes first, and the other stays.
+        """
+        return self.engine.now + GRACE * (1 if ours else 2) * (1 if lower else 1.5)
+
+    def _end_isakmp(self, sa: IsakmpSa) -> None:
+        if any(one.established and not one.superseded and serves(one, sa.live) for one in self.engine.isakmp.sas):
+            self.engine.isakmp.drop(sa, "superseded", tell_peer=True)
+        else:
+            sa.superseded = False
 
     def of_child(self, live: Live, child: Child) -> None:
         """Set the timers of an established pair."""
@@ -100,14 +112,17 @@ class Lifetimes:
             loser = self._losing_child(old, new)
             winner = new if loser is old else old
             loser.replaced = True
-            if winner.initiator:
-                when = self.engine.now + GRACE
-                loser.timers.append(self.engine.timers.at(when, partial(self._end, live, loser)))
+            when = self._end_of_grace(winner.initiator, loser.nonce < winner.nonce)
+            loser.timers.append(self.engine.timers.at(when, partial(self._end, live, loser)))
 
     def _losing_child(self, old: Child, new: Child) -> Child:
-        if old.initiator != new.initiator and abs(old.born - new.born) < COLLISION:
+        if old.initiator != new.initiator and new.began < old.born + IN_FLIGHT:
             return min(old, new, key=lambda child: child.nonce)
         return old
 
     def _end(self, live: Live, child: Child) -> None:
+        if not any(one.outbound and not one.replaced for one in live.children):
+            # The winner has gone meanwhile: the peer has not come to know it.
+            child.replaced = False
+            return
         self.engine.children.remove(live, child, "replaced by a newer one", tell_peer=True)

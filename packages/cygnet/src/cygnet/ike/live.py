@@ -36,6 +36,7 @@ class Child:
     """An established or half-established pair of SAs. ``outbound``: whether its outbound half is installed.
 
     ``nonce``: the lowest of its exchange, which decides when both ends made one at the same moment.
+    ``began``: when its exchange did; ``born``: when it stood.
     """
 
     sa: ChildSa
@@ -43,6 +44,7 @@ class Child:
     cookies: tuple[bytes, bytes]
     nonce: bytes = field(default=b"", repr=False)
     outbound: bool = False
+    began: float = 0.0
     born: float = 0.0
     replaced: bool = False
     timers: list[Timer] = field(default_factory=list)

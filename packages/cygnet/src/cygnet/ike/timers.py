@@ -27,6 +27,9 @@ class Timers:
         self._heap: list[Timer] = []
         self._count = 0
 
+    def __len__(self) -> int:
+        return len(self._heap)
+
     def at(self, when: float, action: Callable[[], None]) -> Timer:
         """Do ``action`` at ``when``."""
         self._count += 1

@@ -66,17 +66,14 @@ class Registry:
         key = (route.interface, route.span.theirs.network)
         self._routed[key] = self._routed.get(key, 0) + 1
 
-    def mark_unrouted(self, route: Route) -> Span | None:
-        """It needs its route no more; for what it was, if nobody else needs it either."""
-        span, route.routed = route.routed, None
-        if span is None:
-            return None
-        key = (route.interface, span.theirs.network)
+    def last_routed(self, interface: str, span: Span) -> bool:
+        """A connection needs that route no more; whether nobody else does either."""
+        key = (interface, span.theirs.network)
         self._routed[key] -= 1
         if self._routed[key]:
-            return None
+            return False
         del self._routed[key]
-        return span
+        return True
 
     def _interface(self, connection: Connection, span: Span) -> tuple[str, int]:
         physical = connection.here.interface

@@ -147,10 +147,10 @@ class Tunnels:
         if route is None or type_ is None or route.children or route.routing is not Routing.TRAP:
             return
         with self._all_or_nothing() as undo:
+            self._claim(route, Direction.OUT, shunt(route.span, type_, route.if_id, connection.mark), undo)
             if type_ is Type.PASSTHROUGH:
                 self._claim(route, Direction.IN, (), undo)
                 self._unset_route(route)
-            self._claim(route, Direction.OUT, shunt(route.span, type_, route.if_id, connection.mark), undo)
         route.routing = Routing.FAILED
 
     def routing(self, name: str) -> str:
@@ -221,8 +221,7 @@ class Tunnels:
         self._protect(route, undo)
         if not (up and before.remote == span.remote):
             self._attempt(partial(self._paths.keep, route))
-        if not route.routed or not route.routed.theirs.holds(span.theirs):
-            self._set_route(route, undo, child.peer_id)
+        self._set_route(route, undo, child.peer_id)
         if not (up and same):
             self._call("up", route, child.peer_id)
 
@@ -247,16 +246,23 @@ class Tunnels:
         route.routing = Routing.UNROUTED
 
     def _set_route(self, route: Route, undo: Undo, peer_id: str = "") -> None:
+        """Unless it stands already. What was routed before goes last, and not if another connection needs it."""
+        before = route.routed
+        if before and before.theirs.holds(route.span.theirs):
+            return
         self._call("prepare", route, peer_id)
         self._call("route", route, peer_id)
-        self._unset_route(route)
+        if not before:
+            undo.append(partial(self._unset_route, route))
         self._registry.mark_routed(route)
-        undo.append(partial(self._unset_route, route))
+        self._unroute(route, before)
 
     def _unset_route(self, route: Route) -> None:
-        """Another connection with the same destination keeps the route."""
-        span = self._registry.mark_unrouted(route)
-        if span:
+        before, route.routed = route.routed, None
+        self._unroute(route, before)
+
+    def _unroute(self, route: Route, span: Span | None) -> None:
+        if span and self._registry.last_routed(route.interface, span):
             self._attempt(partial(self._call, "unroute", route, span=span))
 
     def _call(self, verb: str, route: Route, peer_id: str = "", span: Span | None = None) -> None:

@@ -47,7 +47,7 @@ class QuickMode(Base):
     def __init__(self, engine: Engine, sa: IsakmpSa, live: Live, message_id: int) -> None:
         super().__init__(engine, sa)
         self.live, self.message_id = live, message_id
-        self.serial = engine.next_serial()
+        self.serial, self.began = engine.next_serial(), engine.now
         self.quick_state = "STATE_QUICK_R0"
         self.iv = sa.first_iv(message_id)
         self.nonce, self.peer_nonce = engine.random(NONCE_SIZE), b""
@@ -149,7 +149,7 @@ class QuickMode(Base):
             ports=(sa.path.local_port, sa.path.remote_port) if natted else None,
             instance=self.live.instance, peer_id=str(sa.peer.id),
         )  # fmt: skip
-        return Child(child, initiator, sa.cookies, min(ni, nr), born=self.engine.now)
+        return Child(child, initiator, sa.cookies, min(ni, nr), began=self.began, born=self.engine.now)
 
     def _leg(self, chosen: ChosenChild, ni: bytes, nr: bytes, shared: bytes) -> Leg:
         suite, keys = chosen.suite, self.sa.need_keys()

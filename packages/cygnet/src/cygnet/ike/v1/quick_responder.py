@@ -85,6 +85,12 @@ class QuickResponder(QuickMode):
         self.engine.tell(self.live, SUCCESS, f"{self.label}: STATE_QUICK_R2: IPsec SA established {describe(self)}")
         self.engine.children.established(self)
 
+    def given_up(self, reason: str) -> None:
+        """It has failed; the initiator may believe that the pair stands, and is told that it does not."""
+        super().given_up(reason)
+        if self.child is not None:
+            self.engine.children.tell_deleted(self.live, self.child.sa)
+
     def unanswered(self) -> str:
         """What silence means."""
         return "No confirmation of our answer in Quick Mode"

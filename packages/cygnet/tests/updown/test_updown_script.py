@@ -1,0 +1,192 @@
+"""What the script does with `ip` and `iptables`: these are played by a small program that notes its arguments."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import cygnet.updown
+
+SCRIPT = Path(cygnet.updown.__file__).with_name("_updown")
+SHELLS = [
+    pytest.param([found, *rest], id=name)
+    for name, *rest in (("sh",), ("dash",), ("bash", "--posix"), ("busybox", "sh"))
+    if (found := shutil.which(name))
+]
+# Notes its name and arguments. iptables -C finds a rule if it was inserted more often than deleted.
+PLAYER = """#!/bin/sh
+name=${0##*/}
+case "$name $1 $2" in
+*"tables -w -C") shift 2; grep -qxF "$name $*" "$NOTES.rules"; exit ;;
+*"tables -w -I") shift 2; chain=$1; shift 2; echo "$name $chain $*" >> "$NOTES.rules" ;;
+*"tables -w -D") shift 2; grep -vxF "$name $*" "$NOTES.rules" > "$NOTES.left"; mv "$NOTES.left" "$NOTES.rules" ;;
+*) echo "$name $*" >> "$NOTES" ;;
+esac
+case " $* " in *" $BROKEN "*) echo "RTNETLINK answers: Invalid argument" >&2; exit 2 ;; esac
+"""
+FACTS = {
+    "PLUTO_VERSION": "1.1",
+    "PLUTO_CONNECTION": "net",
+    "PLUTO_CONN_TYPE": "tunnel",
+    "PLUTO_INTERFACE": "ipsec0",
+    "PLUTO_NEXT_HOP": "192.0.2.254",
+    "PLUTO_ME": "192.0.2.1",
+    "PLUTO_PEER": "192.0.2.2",
+    "PLUTO_MY_CLIENT": "10.1.0.0/24",
+    "PLUTO_PEER_CLIENT": "10.2.0.0/24",
+    "PLUTO_MY_PROTOCOL": "0",
+    "PLUTO_PEER_ID": "@east $(touch /tmp/never)",
+}
+
+
+class Box:
+    """A box with a shell, on which the script runs."""
+
+    def __init__(self, folder: Path, shell: list[str]) -> None:
+        self.folder, self.shell, self.notes = folder, shell, folder / "notes"
+        Path(f"{self.notes}.rules").touch()
+        for name in ("ip", "iptables", "ip6tables"):
+            (folder / name).write_text(PLAYER)
+            (folder / name).chmod(0o755)
+
+    def run(self, verb: str, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        self.notes.write_text("")
+        facts = FACTS | {f"PLUTO_{name}": value for name, value in changes.items()} | {"PLUTO_VERB": verb}
+        extra = {"PATH": f"{self.folder}:/usr/bin:/bin", "NOTES": str(self.notes), "BROKEN": changes.get("BROKEN", "-")}
+        return subprocess.run(
+            [*self.shell, str(SCRIPT), *words], env=facts | extra, capture_output=True, text=True, check=False
+        )
+
+    def does(self, verb: str, *words: str, **changes: str) -> list[str]:
+        """What was called; the script must succeed and say nothing."""
+        done = self.run(verb, *words, **changes)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        return self.notes.read_text().splitlines()
+
+    @property
+    def rules(self) -> list[str]:
+        return Path(f"{self.notes}.rules").read_text().splitlines()
+
+
+@pytest.fixture(params=SHELLS)
+def box(request: pytest.FixtureRequest, tmp_path: Path) -> Box:
+    return Box(tmp_path, request.param)
+
+
+SIX = {"PEER_CLIENT": "2001:db8:2::/64", "MY_CLIENT": "2001:db8:1::/64"}
+ROUTES = [
+    ("route-client", {}, ["ip -4 route replace 10.2.0.0/24 dev ipsec0"]),
+    ("route-host", {"PEER_CLIENT": "192.0.2.2/32"}, ["ip -4 route replace 192.0.2.2/32 dev ipsec0"]),
+    ("route-client-v6", SIX, ["ip -6 route replace 2001:db8:2::/64 dev ipsec0"]),
+    ("route-client", SIX, ["ip -6 route replace 2001:db8:2::/64 dev ipsec0"]),
+    ("route-client-v6", {}, ["ip -4 route replace 10.2.0.0/24 dev ipsec0"]),
+    (
+        "route-client",
+        {"MY_SOURCEIP": "10.1.0.1", "METRIC": "7", "MTU": "1400"},
+        ["ip -4 route replace 10.2.0.0/24 dev ipsec0 src 10.1.0.1 metric 7 mtu 1400"],
+    ),
+    (
+        "route-client",
+        {"PEER_CLIENT": "0.0.0.0/0"},
+        ["ip -4 route replace 0.0.0.0/1 dev ipsec0", "ip -4 route replace 128.0.0.0/1 dev ipsec0"],
+    ),
+    (
+        "unroute-client",
+        {"PEER_CLIENT": "::/0", "MY_CLIENT": "2001:db8::/64"},
+        ["ip -6 route del ::/1 dev ipsec0", "ip -6 route del 8000::/1 dev ipsec0"],
+    ),
+    ("unroute-client", {}, ["ip -4 route del 10.2.0.0/24 dev ipsec0"]),
+    ("route-host", {"CONN_TYPE": "transport", "INTERFACE": "eth0"}, []),
+    ("unroute-host", {"CONN_TYPE": "transport", "INTERFACE": "eth0"}, []),
+    (
+        "route-client",
+        {"CONN_TYPE": "passthrough", "INTERFACE": "eth0"},
+        ["ip -4 route replace 10.2.0.0/24 via 192.0.2.254 dev eth0"],
+    ),
+    ("route-client", {"CONN_TYPE": "passthrough", "INTERFACE": "eth0", "NEXT_HOP": "192.0.2.2"}, []),
+    ("route-client", {"CONN_TYPE": "drop"}, ["ip -4 route replace 10.2.0.0/24 dev ipsec0"]),
+    ("prepare-client", {}, []),
+    ("up-client", {}, []),
+    ("down-host", {}, []),
+]
+
+
+@pytest.mark.parametrize(("verb", "changes", "called"), ROUTES)
+def test_each_verb_sets_the_routes_it_should(box: Box, verb: str, changes: dict[str, str], called: list[str]) -> None:
+    assert box.does(verb, **changes) == called
+
+
+def test_down_leaves_the_route(box: Box) -> None:
+    assert box.does("down-client", "iptables") == []
+
+
+def test_a_route_that_has_gone_is_no_failure_but_one_that_cannot_be_set_is(box: Box) -> None:
+    assert box.run("unroute-client", BROKEN="del").returncode == 0
+    done = box.run("route-client", BROKEN="replace")
+    assert done.returncode == 1
+    assert "Invalid argument" in done.stderr
+    assert done.stderr.endswith("updown: cannot set the route to 10.2.0.0/24 dev ipsec0\n")
+
+
+IN, OUT = "-i ipsec0", "-o ipsec0"
+CLIENT_RULES = [
+    f"iptables FORWARD {IN} -s 10.2.0.0/24 -d 10.1.0.0/24 -m policy --dir in --pol ipsec -j ACCEPT",
+    f"iptables FORWARD {OUT} -s 10.1.0.0/24 -d 10.2.0.0/24 -j ACCEPT",
+]
+FIREWALLS = [
+    ("client", {}, CLIENT_RULES),
+    ("host", {}, [rule.replace("FORWARD", chain) for rule, chain in zip(CLIENT_RULES, ("INPUT", "OUTPUT"), strict=True)]),
+    (
+        "client",
+        {"MY_PROTOCOL": "17", "MY_PORT": "1701", "PEER_PORT": "0"},
+        [
+            f"iptables FORWARD {IN} -p 17 -s 10.2.0.0/24 -d 10.1.0.0/24 --dport 1701 -m policy --dir in --pol ipsec -j ACCEPT",
+            f"iptables FORWARD {OUT} -p 17 -s 10.1.0.0/24 -d 10.2.0.0/24 --sport 1701 -j ACCEPT",
+        ],
+    ),
+    (
+        "host",
+        {"CONN_TYPE": "transport", "INTERFACE": "eth0", "PEER_CLIENT": "192.0.2.2/32", "MY_CLIENT": "192.0.2.1/32"},
+        [
+            "iptables INPUT -i eth0 -s 192.0.2.2/32 -d 192.0.2.1/32 -m policy --dir in --pol ipsec -j ACCEPT",
+            "iptables OUTPUT -o eth0 -s 192.0.2.1/32 -d 192.0.2.2/32 -m policy --dir out --pol ipsec -j ACCEPT",
+        ],
+    ),
+    ("client", SIX, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "changes", "rules"), FIREWALLS)
+def test_firewall_rules_come_once_and_go(box: Box, kind: str, changes: dict[str, str], rules: list[str] | None) -> None:
+    box.does(f"up-{kind}", "iptables", **changes)
+    box.does(f"up-{kind}", "iptables", **changes)
+    if rules is None:
+        assert [rule.split()[0] for rule in box.rules] == ["ip6tables"] * 2
+    else:
+        assert box.rules == rules
+    box.does(f"down-{kind}", "iptables", **changes)
+    box.does(f"down-{kind}", "iptables", **changes)
+    assert box.rules == []
+
+
+BAD = [
+    ("turn-client", (), {}, "unknown verb turn-client"),
+    ("up-client", ("ipfwadm",), {}, "unknown word ipfwadm"),
+    ("route-client", (), {"INTERFACE": ""}, "PLUTO_INTERFACE is not set"),
+    ("", (), {}, "PLUTO_VERB is not set"),
+]
+
+
+@pytest.mark.parametrize(("verb", "words", "changes", "sentence"), BAD)
+def test_what_it_does_not_understand_it_says(
+    box: Box, verb: str, words: tuple[str, ...], changes: dict[str, str], sentence: str
+) -> None:
+    done = box.run(verb, *words, **changes)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"updown: {sentence}")
+    assert box.notes.read_text() == ""
+
+
+def test_it_is_executable_where_the_source_has_it() -> None:
+    assert SCRIPT.stat().st_mode & 0o111

@@ -1,0 +1,107 @@
+"""Tunnels that come by themselves: at boot, from both ends at once, and again after a power cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from box import Box
+from capture import Capture, holds, kinds
+from keying import PATIENCE, configure, conn, forget, make_key, stands, start
+from offices import INNER, PATTERN, PINGS, Offices, add_host, offices, quiet_wire, read_sas
+
+NETWORK = "/etc/cygnet/network"
+CONNECTION = (
+    "leftid=@a.example.org", "rightid=@b.example.org", "leftrsasigkey={a}", "rightrsasigkey={b}", "auto=start",
+    # Short, so that whoever was left alone notices soon.
+    "dpddelay=3", "dpdtimeout=10", "dpdaction=restart", "keyingtries=%forever",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pair(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
+    """Two boxes configured to start the same tunnel at boot; no daemon runs yet."""
+    for box in boxes.values():
+        box.log_in()
+    keys = {"a": make_key(), "b": make_key()}
+    public = {name: key.public for name, key in keys.items()}
+    text = conn("offices", *(line.format(**public) for line in CONNECTION))
+    with quiet_wire(*boxes.values()), offices(boxes, capture) as made:
+        for (side, _), key in zip(made.both, keys.values(), strict=True):
+            configure(side, text, key.secret)
+        yield made
+        for side, _ in made.both:
+            forget(side)
+
+
+@pytest.fixture(scope="module")
+def standing(pair: Offices) -> Offices:
+    """Both daemons started at once, without waiting for one another."""
+    for side, _ in pair.both:
+        side.box.text("ln -s /etc/sv/ipsec /run/service/ipsec")
+    established(pair)
+    return pair
+
+
+def established(pair: Offices) -> None:
+    """Wait until the kernels have a tunnel, and it is the same at both ends."""
+
+    def same(_: str) -> bool:
+        spis = [{sa.spi for sa in read_sas(side.box)} for side, _ in pair.both]
+        return len(spis[0]) >= 2 and spis[0] == spis[1]
+
+    pair.a.box.wait_for("true", same, 2 * PATIENCE)
+
+
+def assert_carries(pair: Offices) -> None:
+    """Hosts reach each other both ways, by ESP alone."""
+    mark = pair.wire.mark()
+    before = sum(sa.bytes for sa in read_sas(pair.a.box))
+    for side, peer in pair.both:
+        assert side.ping(peer.host) == PINGS
+    assert sum(sa.bytes for sa in read_sas(pair.a.box)) - before == 4 * PINGS * INNER
+    frames = pair.wire.since(mark)
+    assert kinds(frames)["esp"] == 4 * PINGS
+    assert kinds(frames).keys() <= {"esp", "ike", "arp", "ipv6"}
+    assert not holds(frames, PATTERN)
+
+
+def test_both_ends_start_at_once(standing: Offices) -> None:
+    """auto=start at both ends at once (RSA): the collision ends with a tunnel that carries"""
+    assert_carries(standing)
+
+
+def test_box_forwards_only_with_ipsec(standing: Offices) -> None:
+    """The box forwards while IPsec runs, and says by `box status` that the tunnel stands"""
+    assert standing.a.box.text("cat /proc/sys/net/ipv4/ip_forward") == "1"
+    said = standing.a.box.wait_for("box status", lambda text: "state:" in text, PATIENCE)
+    assert re.search(r"^tunnel\.offices: up", said, re.MULTILINE), said
+
+
+def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:
+    """A box whose plug was pulled is back with its tunnel, by itself, and its peer follows"""
+    box = standing.b.box
+    # Given a box that has its address by its own settings,
+    box.all_of(f"cp {NETWORK} /root/network", f"sed -i s,^WAN_ADDRESS=.*,WAN_ADDRESS=192.0.2.2/24, {NETWORK}", "sync")
+    before = {sa.spi for sa in read_sas(standing.a.box)}
+    # when its power goes and comes,
+    box.pull_plug()
+    # then both have a new tunnel, nobody having touched anything,
+    established(standing)
+    assert not before & {sa.spi for sa in read_sas(box)}
+    # and it serves the host behind it once that is there.
+    add_host(standing.b, standing.a)
+    assert_carries(standing)
+    box.text(f"mv /root/network {NETWORK}")
+
+
+def test_without_the_daemon_nothing_is_forwarded(pair: Offices) -> None:
+    """`ipsec setup stop` takes tunnels and forwarding away; nothing of it is left in the kernel"""
+    start(pair.a)
+    stands(pair, 2)
+    pair.a.box.text("ipsec setup stop", PATIENCE)
+    assert read_sas(pair.a.box) == []
+    assert pair.a.box.text("ip xfrm policy") == ""
+    assert pair.a.box.text("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/accept_redirects") == "0\n0"
+    assert "ipsec0" not in pair.a.box.text("ip route")

@@ -1,0 +1,72 @@
+"""What the keying daemon costs on the box: time until it is ready, memory with one tunnel and with each further one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from box import Box
+from capture import Capture
+from keying import configure, conn, forget, start, up
+from offices import Offices, offices, quiet_wire, read_sas
+
+READY_SECONDS, RESIDENT_KIB, FURTHER_KIB = 6.0, 20 * 1024, 40
+FURTHER = 20
+TICKS = 100  # a second, as /proc counts
+SECRET = ("authby=secret", "auto=add", "pfs=no")
+
+
+@pytest.fixture(scope="module")
+def many(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
+    """Two daemons with one connection between the hosts' networks and FURTHER between others."""
+    for box in boxes.values():
+        box.log_in()
+    text = conn("first", *SECRET)
+    for number in range(1, FURTHER + 1):
+        lans = (f"leftsubnet=10.1.{number}.0/24", f"rightsubnet=10.2.{number}.0/24")
+        text += conn(f"further-{number}", *SECRET, *lans, lans=False)
+    with quiet_wire(*boxes.values()), offices(boxes, capture) as made:
+        for side, _ in made.both:
+            configure(side, text, '192.0.2.1 192.0.2.2 : PSK "figures"\n')
+            start(side)
+        yield made
+        for side, _ in made.both:
+            forget(side)
+
+
+def daemon(box: Box) -> str:
+    """The daemon's process id."""
+    return box.text("cat /run/pluto/pluto.pid").strip()
+
+
+def resident_kib(box: Box) -> dict[str, int]:
+    """VmRSS and its parts, of the daemon."""
+    text = box.text(f"grep -E 'VmRSS|RssAnon|VmHWM' /proc/{daemon(box)}/status")
+    return {name: int(kib) for name, kib in re.findall(r"(\w+):\s+(\d+) kB", text)}
+
+
+def test_the_daemon_is_ready_soon(many: Offices, record_property: Callable[[str, object], None]) -> None:
+    """From the start of the process to a daemon that listens: within 6 s"""
+    start(many.a)
+    began = int(many.a.box.text(f"cut -d ' ' -f 22 /proc/{daemon(many.a.box)}/stat")) / TICKS
+    said = re.findall(r"^\[\s*(\d+\.\d+)\] pluto: Pluto initialized", many.a.box.text("dmesg"), re.MULTILINE)
+    seconds = float(said[-1]) - began
+    record_property("daemon ready seconds", f"{seconds:.1f}")
+    assert seconds <= READY_SECONDS
+
+
+def test_memory(many: Offices, record_property: Callable[[str, object], None]) -> None:
+    """The daemon's resident memory with one tunnel is within 20 MB, each further tunnel within 40 kB"""
+    start(many.a)
+    start(many.b)
+    up(many.a, "first")
+    one = resident_kib(many.a.box)
+    for number in range(1, FURTHER + 1):
+        up(many.a, f"further-{number}")
+    assert len(read_sas(many.a.box)) == 2 * (FURTHER + 1)
+    further = (resident_kib(many.a.box)["VmRSS"] - one["VmRSS"]) / FURTHER
+    record_property("daemon resident KiB with one tunnel", one["VmRSS"])
+    record_property("each further tunnel KiB", f"{further:.1f}")
+    assert one["VmRSS"] <= RESIDENT_KIB
+    assert further <= FURTHER_KIB

@@ -1,0 +1,107 @@
+"""Cygnet against IKE daemons that we did not write: the fixtures.
+
+Nothing is installed on this machine and none of its own network is touched: peers are unpacked Debian packages
+(debian_tree.py), in network namespaces (network.py) or in guests (guest.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from addresses import EAST, EAST_HOST, EAST_NET, WEST, WEST_HOST, WEST_NET
+from cygnet_node import Cygnet
+from debian_tree import tree
+from guest import Guest
+from meeting import Meeting
+from network import Namespaces, Node
+from strongswan import StrongSwan
+from swanctl_config import End
+
+from builder.qemu import wire_end
+
+# What tests of boxes and of peers have in common: box.py, capture.py.
+sys.path.append(str(Path(__file__).parents[1] / "acceptance"))
+from capture import Capture
+from guest_peers import GuestLibreswan, GuestStrongSwan, Peers
+
+RunStrongSwan = Callable[..., StrongSwan]
+RunCygnet = Callable[[Node], Cygnet]
+
+
+@pytest.fixture(scope="session")
+def strongswan_tree() -> Path:
+    """strongSwan and what it needs, unpacked."""
+    return tree("strongswan")
+
+
+@pytest.fixture
+def network() -> Iterator[Namespaces]:
+    """Machines that come and go with the test."""
+    with Namespaces() as found:
+        yield found
+
+
+@pytest.fixture
+def west(network: Namespaces) -> Node:
+    """One end of the wire, with an address of the network behind it."""
+    node = network.node("west")
+    node.ip(f"address add {WEST_HOST}/32 dev lo")
+    return node
+
+
+@pytest.fixture
+def east(network: Namespaces, west: Node) -> Node:
+    """The other end, on a wire with the first."""
+    node = network.node("east")
+    node.ip(f"address add {EAST_HOST}/32 dev lo")
+    network.wire((west, "wan", f"{WEST}/24"), (node, "wan", f"{EAST}/24"))
+    return node
+
+
+@pytest.fixture
+def run_strongswan(strongswan_tree: Path, tmp_path: Path) -> RunStrongSwan:
+    """Starts strongSwan on a node; its directory is the test's and holds its log."""
+    numbers = itertools.count(1)
+
+    def run(node: Node, settings: str = "") -> StrongSwan:
+        return StrongSwan(node, strongswan_tree, tmp_path / f"strongswan-{node.name}-{next(numbers)}", settings)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
+    """strongSwan and libreswan in a guest each, on one wire; booted side by side, once."""
+    folder = tmp_path_factory.mktemp("guests")
+    # Not in `folder`: the path of a Unix socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, Namespaces() as network:
+        host, one, other, capture = network.node("host"), Path(sockets) / "1", Path(sockets) / "2", folder / "wire.pcap"
+        west_card = wire_end("wan", "52:54:00:c9:0c:01", one, other, capture)
+        east_card = wire_end("wan", "52:54:00:c9:0d:01", other, one)
+        found = Peers(
+            GuestStrongSwan(Guest("strongswan", host, [west_card], folder), End(WEST, WEST_NET)),
+            GuestLibreswan(Guest("libreswan", host, [east_card], folder), End(EAST, EAST_NET)),
+            Capture(capture),
+        )
+        for here, there in (found.both, reversed(found.both)):
+            here.guest.wait()
+            here.set_addresses(there.end)
+            here.start()
+        yield found
+
+
+@pytest.fixture
+def run_cygnet(tmp_path: Path) -> RunCygnet:
+    """Prepares a Cygnet on a node; the test configures and starts it."""
+    return lambda node: Cygnet(node, tmp_path / f"cygnet-{node.name}")
+
+
+@pytest.fixture
+def meeting(west: Node, east: Node, run_cygnet: RunCygnet, run_strongswan: RunStrongSwan) -> Meeting:
+    """Cygnet in the west, strongSwan in the east."""
+    return Meeting(run_cygnet(west), run_strongswan(east))
