@@ -6,12 +6,13 @@ Files are read when a negotiation first needs them; `forget` (ipsec auto --rerea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cygnet.connection.identity import Identity
+from cygnet.connection.connection import Connection, End
+from cygnet.connection.identity import Identity, IdType
 from cygnet.ike.numbers import Notify
 from cygnet.ike.v1.exchange import Refused
 
@@ -63,6 +64,18 @@ class Certificates:
                 reason = getattr(error, "strerror", None) or str(error) or "no certificate in it"
                 raise Refused(Notify.INVALID_CERTIFICATE, f"{path}: {reason}") from None
         return self._own[path]
+
+    def name(self, connection: Connection) -> Connection:
+        """The connection, its ends that have a certificate and no id= called by the certificate's subject."""
+        ends = {side: self._named(getattr(connection, side)) for side in ("here", "there")}
+        return replace(connection, **ends)
+
+    def _named(self, end: End) -> End:
+        from cygnet.crypto.certificates import subject
+
+        if end.cert is None or end.id is not None:
+            return end
+        return replace(end, id=Identity(IdType.DER_ASN1_DN, subject(self.own(end.cert).der)))
 
     def verify(self, sent: Sequence[bytes], peer_id: Identity, ca: str) -> PublicKey:
         """The key of the peer's certificate, the first of those ``sent``. Raises Refused."""

@@ -78,8 +78,9 @@ class Engine:
         self.now = now
         if connection.name in self.roster.lives:
             raise CygnetError(f'there is a connection named "{connection.name}" already: use ipsec auto --replace')
-        self.tunnels.add(connection)
-        self.roster.add(connection)
+        named = self.certificates.name(connection)
+        self.tunnels.add(named)
+        self.roster.add(named)
 
     def delete(self, name: str, now: float) -> None:
         """Take a connection down and forget it. Raises CygnetError if there is none."""

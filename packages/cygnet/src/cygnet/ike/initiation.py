@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from cygnet.connection.connection import AuthBy, Connection
 from cygnet.errors import CygnetError
 from cygnet.ike.live import Attempt, Live, is_negotiated
+from cygnet.ike.numbers import Auth
 from cygnet.ike.path import IKE_PORT, Path
 from cygnet.ike.progress import COMMENT, LOG, NO_ANSWER
 from cygnet.ike.v1 import authentication
 from cygnet.ike.v1.exchange import Refused
+from cygnet.ike.v1.phase_one import METHODS
 from cygnet.ike.v1.quick_initiator import QuickInitiator
 from cygnet.ike.v1.sa import IsakmpSa
 
@@ -51,13 +53,18 @@ class Initiation:
             raise CannotInitiate(
                 f"{where} is for a peer at any address: it cannot be initiated from here, the peer has to"
             )
+        lacking = [reason for method in METHODS[connection.auth_by] if (reason := self._lacks(method, connection))]
+        if len(lacking) == len(METHODS[connection.auth_by]):
+            raise CannotInitiate(f"{where}: {lacking[0]}")
+
+    def _lacks(self, method: Auth, connection: Connection) -> str:
+        """Why we could not prove who we are by this method; "" if we can."""
+        needed = authentication.preshared_key if method is Auth.PRESHARED else authentication.private_key
         try:
-            if connection.auth_by is AuthBy.SECRET:
-                authentication.preshared_key(self.engine, connection)
-            else:
-                authentication.private_key(self.engine, connection)
+            needed(self.engine, connection)
         except CygnetError as error:
-            raise CannotInitiate(f"{where}: {error}") from None
+            return str(error)
+        return ""
 
     def negotiate(self, live: Live) -> None:
         """Start phase 2 at once if phase 1 stands, else phase 1, unless either is under way."""

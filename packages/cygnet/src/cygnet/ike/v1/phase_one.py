@@ -18,7 +18,12 @@ from cygnet.ike.numbers import IKE_TRANSFORM, LIFE_SECONDS, Auth, Ike, Protocol
 from cygnet.ike.payloads import Proposal, SecurityAssociation, Transform
 
 AUTH_NAMES = {Auth.PRESHARED: "preshared secret", Auth.RSA_SIGNATURE: "RSA signature"}
-METHODS = {AuthBy.SECRET: Auth.PRESHARED, AuthBy.RSASIG: Auth.RSA_SIGNATURE}
+METHODS = {
+    AuthBy.SECRET: (Auth.PRESHARED,),
+    AuthBy.RSASIG: (Auth.RSA_SIGNATURE,),
+    AuthBy.EITHER: (Auth.RSA_SIGNATURE, Auth.PRESHARED),
+    AuthBy.NEVER: (),
+}
 # Attributes that may differ between an offer and its answer.
 LIVES = (Ike.LIFE_TYPE, Ike.LIFE)
 SHOWN = 12
@@ -54,9 +59,7 @@ class ChosenIke:
 
 def offers(connection: Connection) -> list[Offer]:
     """All that a connection would use, best first."""
-    if connection.auth_by is AuthBy.NEVER:
-        return []
-    return [Offer(proposal, METHODS[connection.auth_by]) for proposal in connection.ike]
+    return [Offer(proposal, method) for method in METHODS[connection.auth_by] for proposal in connection.ike]
 
 
 def offer_payload(connection: Connection) -> SecurityAssociation:
