@@ -41,7 +41,7 @@ class AuthBy(enum.Enum):
     """``authby=``."""
 
     RSASIG = "rsasig"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105
     EITHER = "secret|rsasig"
     NEVER = "never"
 

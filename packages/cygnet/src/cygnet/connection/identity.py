@@ -46,7 +46,8 @@ class Identity:
             case IdType.USER_FQDN:
                 return printable(self.data)
             case IdType.KEY_ID:
-                return f"@[{printable(self.data)}]" if printable(self.data) == self.data.decode("latin-1") else self._hex()
+                text = printable(self.data)
+                return f"@[{text}]" if text == self.data.decode("latin-1") else self._hex()
             case IdType.DER_ASN1_DN:
                 from cygnet.crypto.names import name_to_text
 

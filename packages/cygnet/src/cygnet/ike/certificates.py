@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Connection, End
-from cygnet.connection.identity import Identity, IdType
+from cygnet.connection.identity import Identity
 from cygnet.ike.numbers import Notify
 from cygnet.ike.v1.exchange import Refused
 
@@ -67,15 +67,14 @@ class Certificates:
 
     def name(self, connection: Connection) -> Connection:
         """The connection, its ends that have a certificate and no id= called by the certificate's subject."""
-        ends = {side: self._named(getattr(connection, side)) for side in ("here", "there")}
-        return replace(connection, **ends)
+        return replace(connection, here=self._named(connection.here), there=self._named(connection.there))
 
     def _named(self, end: End) -> End:
-        from cygnet.crypto.certificates import subject
-
         if end.cert is None or end.id is not None:
             return end
-        return replace(end, id=Identity(IdType.DER_ASN1_DN, subject(self.own(end.cert).der)))
+        from cygnet.crypto.certificates import identities
+
+        return replace(end, id=identities(self.own(end.cert).der)[0])
 
     def verify(self, sent: Sequence[bytes], peer_id: Identity, ca: str) -> PublicKey:
         """The key of the peer's certificate, the first of those ``sent``. Raises Refused."""
