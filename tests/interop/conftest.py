@@ -7,27 +7,24 @@ Nothing is installed on this machine and none of its own network is touched: pee
 from __future__ import annotations
 
 import itertools
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import paths  # noqa: F401 - first: the others need them
 import pytest
-from addresses import EAST, EAST_HOST, EAST_NET, WEST, WEST_HOST, WEST_NET
+from capture import Capture
 from cygnet_node import Cygnet
 from debian_tree import tree
 from guest import Guest
+from guest_peers import GuestLibreswan, GuestStrongSwan, Peers
 from meeting import Meeting
 from network import Namespaces, Node
 from strongswan import StrongSwan
 from swanctl_config import End
+from topology import EAST, EAST_NET, WEST, WEST_NET, joined
 
 from builder.qemu import wire_end
-
-# What tests of boxes and of peers have in common: box.py, capture.py.
-sys.path.append(str(Path(__file__).parents[1] / "acceptance"))
-from capture import Capture
-from guest_peers import GuestLibreswan, GuestStrongSwan, Peers
 
 RunStrongSwan = Callable[..., StrongSwan]
 RunCygnet = Callable[[Node], Cygnet]
@@ -47,20 +44,9 @@ def network() -> Iterator[Namespaces]:
 
 
 @pytest.fixture
-def west(network: Namespaces) -> Node:
-    """One end of the wire, with an address of the network behind it."""
-    node = network.node("west")
-    node.ip(f"address add {WEST_HOST}/32 dev lo")
-    return node
-
-
-@pytest.fixture
-def east(network: Namespaces, west: Node) -> Node:
-    """The other end, on a wire with the first."""
-    node = network.node("east")
-    node.ip(f"address add {EAST_HOST}/32 dev lo")
-    network.wire((west, "wan", f"{WEST}/24"), (node, "wan", f"{EAST}/24"))
-    return node
+def nodes(network: Namespaces) -> tuple[Node, Node]:
+    """West and east, on one wire."""
+    return joined(network)
 
 
 @pytest.fixture
@@ -102,6 +88,7 @@ def run_cygnet(tmp_path: Path) -> RunCygnet:
 
 
 @pytest.fixture
-def meeting(west: Node, east: Node, run_cygnet: RunCygnet, run_strongswan: RunStrongSwan) -> Meeting:
+def meeting(nodes: tuple[Node, Node], run_cygnet: RunCygnet, run_strongswan: RunStrongSwan) -> Meeting:
     """Cygnet in the west, strongSwan in the east."""
+    west, east = nodes
     return Meeting(run_cygnet(west), run_strongswan(east))

@@ -33,7 +33,7 @@ SETUP = 'version 2\n\nconfig setup\n\tinterfaces="ipsec0=wan"\n{setup}\n'
 
 @dataclass(frozen=True)
 class CygnetConn:
-    """ipsec.conf's conn `net`, this end on the left. ``more``: further lines, parameter -> value."""
+    """ipsec.conf's conn `net`, this end on the left. ``more``: further lines, parameter -> value; "" takes one away."""
 
     local: End
     remote: End
@@ -54,7 +54,7 @@ class CygnetConn:
             **({"rightid": self.remote.identity} if self.remote.identity else {}),
             **self.more,
         }
-        return "conn net\n" + "".join(f"\t{name}={value}\n" for name, value in lines.items())
+        return "conn net\n" + "".join(f"\t{name}={value}\n" for name, value in lines.items() if value)
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Cygnet:
         self._daemon = self.node.start(command, self._folder / "pluto.log", PYTHONPATH=str(SOURCE))
         end = time.monotonic() + IN_TIME
         while self.log().count(READY) < starts:
-            assert self._daemon.runs, f"the daemon did not start:\n{self.log()}"
-            assert time.monotonic() < end, f"the daemon is not ready after {IN_TIME:.0f} s:\n{self.log()}"
+            assert self._daemon.runs, f"the daemon did not start:\n{self.log()[-3000:]}"
+            assert time.monotonic() < end, f"the daemon is not ready after {IN_TIME:.0f} s:\n{self.log()[-3000:]}"
             time.sleep(0.02)
 
     def ipsec(self, *words: str) -> tuple[str, int]:
@@ -116,7 +116,7 @@ class Cygnet:
     def auto(self, operation: str, name: str = "net") -> str:
         """`ipsec auto` of what must succeed: what it says."""
         output, status = self.ipsec("auto", operation, *([name] if name else []))
-        assert status == 0, f"ipsec auto {operation} {name} ended with status {status}:\n{output}\n{self.log()}"
+        assert status == 0, f"ipsec auto {operation} {name} ended with status {status}:\n{output}\n{self.log()[-3000:]}"
         return output
 
     def reload(self, conn: CygnetConn, secrets: str) -> None:

@@ -6,17 +6,19 @@ a machine of network.py only so that it ends with the test; the guest's cards ar
 
 from __future__ import annotations
 
+import base64
 import itertools
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from debian_tree import in_tree, kept, tree
 from network import Node
 
-from builder.qemu import BARE, Card
+from builder.qemu import BARE, Card, wire_end
 
 INIT = Path(__file__).with_name("guest_init.sh")
 MEMORY = "384"
@@ -68,10 +70,28 @@ def _add_modules(kernel: Path, to: Path) -> None:
     subprocess.run(depmod, check=True)
 
 
+@dataclass(frozen=True)
+class Hub:
+    """A card on a hub that also leads to other guests: name of each -> (socket here, socket there)."""
+
+    mac: str
+    ends: dict[str, tuple[Path, Path]]
+    capture: Path
+
+    def words(self, nic: str) -> list[str]:
+        """Its part of QEMU's command line."""
+        found = []
+        for name, (here, there) in self.ends.items():
+            # The backend of a plain card; its device stays away.
+            found += wire_end(f"to-{name}", "", here, there).words(nic)[:2]
+            found += ["-netdev", f"hubport,id=port-{name},hubid=1,netdev=to-{name}"]
+        return [*found, *Card("wan", self.mac, "hubport,hubid=1", self.capture).words(nic)]
+
+
 class Guest:
     """One guest, by its list in peers.toml. Start several, then wait for each: they boot side by side."""
 
-    def __init__(self, name: str, host: Node, cards: Sequence[Card], folder: Path) -> None:
+    def __init__(self, name: str, host: Node, cards: Sequence[Card | Hub], folder: Path) -> None:
         self.name = name
         self._console = folder / f"console_{name}"
         self._heard = b""
@@ -102,6 +122,12 @@ class Guest:
         output, status = self.run(command, timeout)
         assert status == 0, f"{self.name}: `{command}` ended with status {status}\n{output}"
         return output
+
+    def send(self, folder: Path, to: str) -> None:
+        """Copy a folder's contents."""
+        packed = subprocess.run(["tar", "-C", str(folder), "-cz", "."], stdout=subprocess.PIPE, check=True).stdout
+        text = base64.b64encode(packed).decode()
+        self.text(f"mkdir -p {to} && base64 -d <<'end of file' | tar -C {to} -xz\n{text}\nend of file")
 
     def write(self, file: str, content: str) -> None:
         """Put a text file in place; its folder is made."""

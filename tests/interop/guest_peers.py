@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from capture import Capture
 from guest import Guest
+from offices import Sa, read_sas
 from strongswan import CONFIG, GUEST_PLUGINS
 from swanctl_config import Conn, End
 
-# `ip -s xfrm state`: one SA begins at the start of a line with its addresses.
-SA = re.compile(
-    r"^src (?P<source>\S+) dst (?P<destination>\S+)\s+proto (?P<protocol>\S+) spi (?P<spi>0x[0-9a-f]+).*?"
-    r"lifetime current:\s+(?P<bytes>\d+)\(bytes\), (?P<packets>\d+)\(packets\)",
-    re.DOTALL | re.MULTILINE,
-)
 IN_TIME = 60
-
-
-@dataclass(frozen=True)
-class SaCount:
-    """What the kernel says of one SA."""
-
-    source: str
-    destination: str
-    protocol: str
-    spi: int
-    bytes: int
-    packets: int
-
-
-def read_sas(text: str) -> list[SaCount]:
-    """The SAs of `ip -s xfrm state`; one that waits for its SPI to be used (a larval one) has carried nothing."""
-    return [
-        SaCount(f["source"], f["destination"], f["protocol"], int(f["spi"], 16), int(f["bytes"]), int(f["packets"]))
-        for f in SA.finditer(text)
-    ]
 
 
 class GuestPeer:
@@ -55,13 +29,9 @@ class GuestPeer:
             f"ip route replace {other.network} via {other.address} src {self.host}"
         )
 
-    def sas(self) -> list[SaCount]:
-        """Its kernel's SAs."""
-        return read_sas(self.guest.text("ip -s xfrm state"))
-
-    def counts(self) -> dict[int, int]:
-        """SPI -> bytes that the SA has carried."""
-        return {sa.spi: sa.bytes for sa in self.sas()}
+    def sas(self, protocol: str = "esp") -> dict[int, Sa]:
+        """SPI -> SA, of its kernel's SAs of a protocol."""
+        return {sa.spi: sa for sa in read_sas(self.guest) if sa.protocol == protocol}
 
     def ping(self, to: str, count: int, options: str = "") -> None:
         """Ping from the host's address; every answer has to come."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from addresses import EAST, EAST_NET, WEST, WEST_NET
 from cygnet_node import Cygnet, CygnetConn
 from strongswan import StrongSwan
 from swanctl_config import Conn, End
+from topology import EAST, EAST_NET, WEST, WEST_NET
 
 PSK = "a swan's secret: 7 cygnets"
 WEST_END, EAST_END = End(WEST, WEST_NET), End(EAST, EAST_NET)
@@ -43,7 +43,7 @@ class Meeting:
             said = self.cygnet.auto("--up")
         else:
             said, status = self.swan.initiate("net")
-            assert status == 0, f"{said}\n{self.cygnet.log()}"
+            assert status == 0, f"{said}\n{self.cygnet.log()[-3000:]}"
         self.agree(by)
         return said
 

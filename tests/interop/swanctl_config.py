@@ -27,7 +27,10 @@ class End:
 
 @dataclass(frozen=True)
 class Conn:
-    """A connection as one end sees it. ``more``, ``child``: further lines of its section and of its child's."""
+    """A connection as one end sees it. ``phase_2``: esp, or ah, whose proposals ``esp`` then has.
+
+    ``more``, ``child``: further lines of its section and of its child's.
+    """
 
     local: End
     remote: End
@@ -35,6 +38,7 @@ class Conn:
     psk: str = ""
     ike: str = PROPOSAL
     esp: str = PROPOSAL
+    phase_2: str = "esp"
     mode: str = "tunnel"
     more: str = ""
     child: str = ""
@@ -54,7 +58,7 @@ class Conn:
       net {{
         {selectors if self.mode == "tunnel" else ""}
         mode = {self.mode}
-        esp_proposals = {self.esp}
+        {self.phase_2}_proposals = {self.esp}
         {self.child}
       }}
     }}

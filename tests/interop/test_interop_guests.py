@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from addresses import EAST, EAST_NET, WEST, WEST_NET
 from capture import holds, kinds
 from guest_peers import Peers
 from swanctl_config import Conn, End
+from topology import EAST, EAST_NET, WEST, WEST_NET
 
 STRONGSWAN, LIBRESWAN = End(WEST, WEST_NET), End(EAST, EAST_NET)
 PINGS, SIZE = 4, 400

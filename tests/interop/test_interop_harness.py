@@ -10,19 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from addresses import EAST, EAST_HOST, EAST_NET, WEST, WEST_HOST, WEST_NET
 from network import Namespaces, Node
 from strongswan import StrongSwan
 from swanctl_config import Conn, End
+from topology import EAST, EAST_HOST, EAST_NET, WEST, WEST_HOST, WEST_NET
 
 WEST_END, EAST_END = End(WEST, WEST_NET), End(EAST, EAST_NET)
 PINGS = 3
 
 
 @pytest.fixture
-def pair(west: Node, east: Node, run_strongswan: Callable[..., StrongSwan]) -> tuple[StrongSwan, StrongSwan]:
+def pair(nodes: tuple[Node, Node], run_strongswan: Callable[..., StrongSwan]) -> tuple[StrongSwan, StrongSwan]:
     """strongSwan at both ends, nothing configured."""
-    return run_strongswan(west), run_strongswan(east)
+    return run_strongswan(nodes[0]), run_strongswan(nodes[1])
 
 
 def load(pair: tuple[StrongSwan, StrongSwan], west_psk: str = "swan", east_psk: str = "swan") -> None:

@@ -9,11 +9,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from addresses import EAST
 from credentials import Authority, make_key, subject
 from cygnet_node import CygnetConn
 from meeting import CYGNET, EAST_END, SWAN, WEST_END, Meeting
 from swanctl_config import Conn, End
+from topology import EAST
 
 BOTH = ("cygnet", "strongswan")
 WEST_NAME, EAST_NAME = "west.example.org", "east.example.org"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,17 +46,49 @@ def options(tmp_path: Path) -> list[str]:
     (tmp_path / "ipsec.conf").write_text("version 2\n")
     (tmp_path / "ipsec.secrets").touch(0o600)
     files = ["--config", str(tmp_path / "ipsec.conf"), "--secretsfile", str(tmp_path / "ipsec.secrets")]
-    return [*files, "--noklips", "--listen", "127.0.0.4", "--ikeport", "18502", "--natikeport", "18503"]
+    ports = free_ports()
+    return [*files, "--noklips", "--listen", "127.0.0.4", "--ikeport", ports[0], "--natikeport", ports[1]]
+
+
+def free_ports() -> list[str]:
+    made = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for one in made:
+        one.bind(("127.0.0.4", 0))
+    ports = [str(one.getsockname()[1]) for one in made]
+    for one in made:
+        one.close()
+    return ports
+
+
+@pytest.fixture
+def started(tmp_path: Path, base: str) -> Iterator[int]:
+    """The process id of a daemon that ``ipsec setup`` started, whatever becomes of it."""
+    began: list[int] = []
+    spawn = service._spawn
+
+    def remember(*words: object) -> int:
+        began.append(spawn(*words))  # type: ignore[arg-type]
+        return began[-1]
+
+    service._spawn = remember
+    try:
+        service.start(base, options(tmp_path))
+        yield began[0]
+    finally:
+        service._spawn = spawn
+        for pid in began:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def test_a_daemon_of_its_own_starts_answers_and_ends(
-    tmp_path: Path, base: str, capsys: pytest.CaptureFixture[str]
+    started: int, base: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given no runit, when the daemon is started,
-    service.start(base, options(tmp_path))
     pid = service.pid(base)
     # then it is a process of its own session, whose log lies beside its socket;
-    assert pid not in (0, os.getpid())
+    assert pid == started
     assert os.getsid(pid) != os.getsid(0)
     assert "Pluto initialized" in Path(base + ".log").read_text()
     assert ipsec(capsys, "status", "--ctlbase", base) == (0, ["IPsec running", f"pluto pid {pid}"])
@@ -79,15 +113,12 @@ def test_a_daemon_that_does_not_start_is_no_success(
     assert f"{base}.log says why" in lines[-1]
 
 
-def test_a_daemon_that_hangs_is_ended_all_the_same(tmp_path: Path, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_that_hangs_is_ended_all_the_same(started: int, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a daemon that hears nothing, when it is to stop, then it gets the signals, the last of them the hard one."""
     monkeypatch.setattr(service, "SECONDS_TO_STOP", 0.3)
-    service.start(base, options(tmp_path))
-    pid = service.pid(base)
-    os.kill(pid, signal.SIGSTOP)
-    monkeypatch.setattr(service.client, "ask", lambda *_: (_ for _ in ()).throw(service.CygnetError("no answer")))
+    os.kill(started, signal.SIGSTOP)
     service.stop(base)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert os.waitstatus_to_exitcode(os.waitpid(started, 0)[1]) == -signal.SIGKILL
 
 
 def test_stop_without_a_daemon_cleans_up_and_says_so(base: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +157,7 @@ def test_only_the_superuser_starts_and_stops(
     ("runit", "command", "shown"),
     [
         (False, "start", ["ipsec pluto --ctlbase BASE"]),
-        (False, "--restart", ["ipsec whack --shutdown --ctlbase BASE", "ipsec pluto --ctlbase BASE"]),
+        (False, "--restart", ["kill `cat BASE.pid`", "ipsec pluto --ctlbase BASE"]),
         (True, "stop", ["sv down LINK"]),
         (True, "restart", ["sv down LINK", "ln -s SERVICE LINK; sv up LINK"]),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
@@ -103,11 +104,22 @@ class Engine:
         self._called("shutdown")
 
 
+def free_ports() -> tuple[int, int]:
+    made = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for one in made:
+        one.bind(("127.0.0.1", 0))
+    ports = made[0].getsockname()[1], made[1].getsockname()[1]
+    for one in made:
+        one.close()
+    return ports
+
+
 class Box:
     """A daemon at work: ``ask`` sends it a request and turns its loop until it has answered."""
 
     def __init__(self, place: Path, log: list[str], config: str = CONFIG) -> None:
         self.place, self.log = place, log
+        self.ports = free_ports()
         (place / "ipsec.conf").write_text(config)
         (place / "ipsec.secrets").write_text(SECRETS)
         (place / "ipsec.secrets").chmod(0o600)
@@ -115,8 +127,7 @@ class Box:
             place / "ipsec.conf",
             place / "ipsec.secrets",
             str(place / "pluto"),
-            18500,
-            18501,
+            *self.ports,
             (ip_address("127.0.0.1"),),
             True,
         )
@@ -163,7 +174,7 @@ def test_at_its_start_it_loads_what_auto_says_and_names_what_it_left_out(box: Bo
     assert box.engine.secrets.preshared
     assert len([line for line in box.log if "10.1.0.0/240" in line]) == 1
     assert box.log[-1] == "Pluto initialized"
-    assert (box.engine.setup.port, box.engine.nat_port) == (18500, 18501)
+    assert (box.engine.setup.port, box.engine.nat_port) == box.ports
 
 
 def test_route_and_start_follow_once_all_are_loaded(start: Callable[..., Box]) -> None:

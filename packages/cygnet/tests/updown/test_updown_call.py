@@ -8,18 +8,19 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from cygnet.connection.connection import Connection, End
 from cygnet.connection.identity import Identity, IdType
 from cygnet.tunnel.route import Span, span_of_connection
 from cygnet.updown.call import Occasion, UpdownError, environment, full_verb, harmless
 from cygnet.updown.script import Script, command_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 NET = Connection(
     "net",
-    End("left", host=ip_address("192.0.2.1"), subnet=ip_network("10.1.0.0/24"), protocol=17, port=1701, interface="eth0"),
+    End(
+        "left", host=ip_address("192.0.2.1"), subnet=ip_network("10.1.0.0/24"), protocol=17, port=1701, interface="eth0"
+    ),
     End("right", host=ip_address("192.0.2.2"), subnet=ip_network("10.2.0.0/24"), protocol=17),
 )
 
@@ -73,7 +74,9 @@ def test_what_the_file_says_more() -> None:
         nexthop=ip_address("192.0.2.254"),
         source_ip=ip_address("10.1.0.1"),
     )
-    told = environment(occasion(replace(NET, here=here, metric=7, mtu=1400, there=replace(NET.there, ca="C=US, CN=CA"))))
+    told = environment(
+        occasion(replace(NET, here=here, metric=7, mtu=1400, there=replace(NET.there, ca="C=US, CN=CA")))
+    )
     wanted = {
         "MY_ID": "@west.example",
         "NEXT_HOP": "192.0.2.254",
@@ -104,7 +107,9 @@ def test_the_verb_says_host_or_client_and_the_gateways_family(ours: str, local: 
 
 @given(st.text(max_size=600))
 def test_what_the_peer_says_is_harmless(text: str) -> None:
-    assert re.fullmatch(r"[A-Za-z0-9 .,:@/=_+\-#%]{0,256}", environment(occasion(peer_id=text, verb="up"))["PLUTO_PEER_ID"] or "")
+    assert re.fullmatch(
+        r"[A-Za-z0-9 .,:@/=_+\-#%]{0,256}", environment(occasion(peer_id=text, verb="up"))["PLUTO_PEER_ID"] or ""
+    )
     assert harmless("$(reboot);`x`|&<>\n\"'\\\0") == "__reboot___x__________"
 
 
@@ -166,7 +171,10 @@ def test_a_script_that_hangs_is_ended_with_its_children(mine: Mine, tmp_path: Pa
     pids = tmp_path / "pids"
     with pytest.raises(UpdownError, match="took more than 0.3 seconds and was ended"):
         mine.run(f"sleep 60 & echo $! >> {pids}; echo $$ >> {pids}; wait", seconds=0.3)
-    states = [subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False).stdout for pid in pids.read_text().split()]
+    states = [
+        subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False).stdout
+        for pid in pids.read_text().split()
+    ]
     assert all(state.strip() in ("", "Z") for state in states)
 
 

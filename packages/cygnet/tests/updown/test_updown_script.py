@@ -4,9 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 import cygnet.updown
+import pytest
 
 SCRIPT = Path(cygnet.updown.__file__).with_name("_updown")
 SHELLS = [
@@ -136,7 +135,11 @@ CLIENT_RULES = [
 ]
 FIREWALLS = [
     ("client", {}, CLIENT_RULES),
-    ("host", {}, [rule.replace("FORWARD", chain) for rule, chain in zip(CLIENT_RULES, ("INPUT", "OUTPUT"), strict=True)]),
+    (
+        "host",
+        {},
+        [rule.replace("FORWARD", chain) for rule, chain in zip(CLIENT_RULES, ("INPUT", "OUTPUT"), strict=True)],
+    ),
     (
         "client",
         {"MY_PROTOCOL": "17", "MY_PORT": "1701", "PEER_PORT": "0"},

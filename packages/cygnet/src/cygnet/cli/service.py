@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from cygnet.control import client, codes
+from cygnet.control import codes
 from cygnet.errors import CygnetError
 
 SERVICE = Path("/etc/sv/ipsec")
@@ -60,17 +61,15 @@ def stop(base: str) -> None:
     """End it, politely first; returns when it has ended."""
     if runs_under_runit():
         _run("sv", "-w", str(int(SECONDS_TO_STOP)), "down", str(LINK))
-    elif pid(base):
-        try:
-            client.ask({"command": "shutdown"}, lambda *_: None, base)
-        except CygnetError:
-            _signal(base, 15)
-    for number in (15, 9):
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        running = pid(base)
+        if running:
+            with suppress(ProcessLookupError):
+                os.kill(running, number)
         for _ in range(int(SECONDS_TO_STOP / STEP)):
             if not pid(base):
                 return
             time.sleep(STEP)
-        _signal(base, number)
 
 
 def _supervise() -> int:
@@ -99,13 +98,6 @@ def _spawn(base: str, options: list[str]) -> int:
     from cygnet.cli import main
 
     os._exit(main(["pluto", "--ctlbase", base, *options]))
-
-
-def _signal(base: str, signal: int) -> None:
-    running = pid(base)
-    if running:
-        with suppress(ProcessLookupError):
-            os.kill(running, signal)
 
 
 def _run(*command: str) -> int:

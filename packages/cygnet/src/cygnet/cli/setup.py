@@ -104,7 +104,7 @@ def _shown(command: str, base: str, options: list[str]) -> str:
         return f"ln -s {service.SERVICE} {service.LINK}; sv up {service.LINK}"
     if command == "start":
         return " ".join(["ipsec pluto --ctlbase", base, *options])
-    return f"ipsec whack --shutdown --ctlbase {base}"
+    return f"kill `cat {base}{LOCK_SUFFIX}`"
 
 
 def _say(text: str) -> None:

@@ -75,7 +75,7 @@ class Engine:
 
     def add(self, connection: Connection, now: float) -> None:
         """Make a connection known. Raises CygnetError if there is one of that name."""
-        self.now = now
+        self.now = max(now, self.now)
         if connection.name in self.roster.lives:
             raise CygnetError(f'there is a connection named "{connection.name}" already: use ipsec auto --replace')
         named = self.certificates.name(connection)
@@ -91,28 +91,27 @@ class Engine:
 
     def initiate(self, name: str, now: float, report: Report | None = None, done: Done | None = None) -> None:
         """Bring a connection up; ``done`` is told how it ended. Raises CygnetError if it cannot be."""
-        self.now = now
+        self.now = max(now, self.now)
         live = self.roster.get(name)
         attempt = Attempt(report or _unheard, done or _done) if report or done else None
         self.initiation.start(live, attempt)
 
     def terminate(self, name: str, now: float) -> None:
         """Take a connection down, and tell the peer. Raises CygnetError if there is none."""
-        self.now = now
+        self.now = max(now, self.now)
         for live in self.roster.family(name):
             self.initiation.cancel(live, "taken down by ipsec auto --down")
-            for quick in [
-                q for found in self.children.quicks.values() for q in found.values() if q.live is live and not q.child
-            ]:
-                self.children.forget(quick)
+            for quick in [q for found in self.children.quicks.values() for q in found.values() if q.live is live]:
+                if quick.child is None:
+                    self.children.forget(quick)
+                elif quick.state == "STATE_QUICK_R1":
+                    quick.given_up("taken down")
             for child in list(live.children):
                 self.children.remove(live, child, "taken down", tell_peer=True)
             for sa in [sa for sa in self.isakmp.sas if sa.live is live]:
-                heir = next(
-                    (one for one in self.roster.everyone() if one is not live and one.children and serves(sa, one)),
-                    None,
-                )
-                if heir is not None and sa.established:
+                heirs = [one for one in self.roster.everyone() if one is not live and (one.children or one.wanted)]
+                heir = next((one for one in heirs if serves(sa, one)), None)
+                if heir is not None and (sa.established or sa.initiator):
                     sa.live = heir
                 else:
                     self.isakmp.drop(sa, "taken down", tell_peer=True)
@@ -133,23 +132,15 @@ class Engine:
 
     def receive(self, packet: bytes, path: Path, now: float) -> None:
         """Take a packet from anybody. Never raises."""
-        self.now = now
+        self.now = max(now, self.now)
         try:
             dispatch.receive(self, packet, path)
-        except (
-            CygnetError,
-            ArithmeticError,
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except Exception as error:  # what one packet does must not end the tunnels of others
             self._bug(f"a packet from {path}", error)
 
     def acquired(self, event: Acquire, now: float) -> None:
         """Traffic asks for a tunnel."""
-        self.now = now
+        self.now = max(now, self.now)
         name = self.tunnels.owner(event.reqid)
         live = self.roster.lives.get(name) if name else None
         if live is None or live in self.initiation.pending or live.retry is not None:
@@ -163,14 +154,14 @@ class Engine:
 
     def expired(self, event: Expire, now: float) -> None:
         """The kernel's own clock ended an SA, which is only the safety net under ours."""
-        self.now = now
+        self.now = max(now, self.now)
         found = self.children.spis.get(event.key.spi)
         if found and event.hard:
             self.children.remove(*found, "expired in the kernel", tell_peer=True)
 
     def mapped(self, event: Mapping, now: float) -> None:
         """A peer behind NAT sends ESP from elsewhere."""
-        self.now = now
+        self.now = max(now, self.now)
         found = self.children.spis.get(event.key.spi)
         if found is None:
             return
@@ -190,7 +181,7 @@ class Engine:
         self.now = max(now, self.now)
         try:
             self.timers.run(self.now)
-        except (CygnetError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:  # nor what one timer does
             self._bug("a timer", error)
 
     def _bug(self, what: str, error: Exception) -> None:

@@ -45,6 +45,8 @@ class Assembly:
 
     def add(self, packet: bytes) -> bytes | None:
         """Take a piece; the whole packet when it was the last one missing. Raises Malformed."""
+        if len(packet) < HEADER_SIZE + HEADER.size:
+            raise Malformed("a fragment that is cut short")
         following, length = HEADER.unpack_from(packet, HEADER_SIZE)
         if following or length != len(packet) - HEADER_SIZE:
             raise Malformed("a fragment that is not alone in its packet")

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 # A replaced pair stays this long for packets that are under way, and for a peer that has not switched yet.
 GRACE = 10.0
-# Both ends began one replacement if the second exchange began before the first was over, or so soon after that its
-# first message was on its way.
-IN_FLIGHT = 60.0
+# Both ends began one replacement if the second exchange began before the first was over, or so soon after that the
+# last message of one or the first of the other was on its way.
+IN_FLIGHT = 30.0
 
 
 class Lifetimes:

@@ -101,7 +101,7 @@ class Notification(Wire):
     doi: int = DOI_IPSEC
 
     def __str__(self) -> str:
-        text = printable(self.data[:200])
+        text = " ".join(map(printable, self.data[:400].split(b" ")))
         return notify_name(self.type) + (f" ({text})" if text and "\\x" not in text else "")
 
 

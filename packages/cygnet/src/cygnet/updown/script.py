@@ -31,7 +31,7 @@ class Script:
         facts = environment(occasion, self._path) if self._path else environment(occasion)
         where = f'"{occasion.connection.name}": {shlex.join(command)} at {full_verb(occasion)}'
         status, output = _execute(command, facts, where, self._seconds)
-        lines = [printable(line) for line in output.splitlines() if line.strip()]
+        lines = [" ".join(map(printable, line.split())) for line in output.splitlines() if line.strip()]
         for line in lines[-_LINES:]:
             self._log(f'"{occasion.connection.name}": {full_verb(occasion)} output: {line}')
         if status:

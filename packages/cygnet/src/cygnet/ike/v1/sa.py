@@ -15,7 +15,7 @@ from cygnet.ike.path import Path
 from cygnet.ike.timers import Timer
 from cygnet.ike.v1.phase_one import Offer
 
-# Message ids that a peer has used: an old one must not open an exchange again.
+# Message ids that a peer has used: an old one must not open an exchange again. The oldest are forgotten.
 MOST_MESSAGE_IDS = 4096
 
 
@@ -65,7 +65,7 @@ class IsakmpSa:
     born: float = 0.0
     last_heard: float = 0.0
     superseded: bool = False
-    message_ids: set[int] = field(default_factory=set)
+    message_ids: dict[int, None] = field(default_factory=dict)
     timers: list[Timer] = field(default_factory=list)
 
     @property
@@ -118,9 +118,12 @@ class IsakmpSa:
 
     def take_message_id(self, message_id: int) -> bool:
         """Whether the peer's message id is a new one; it is used from now on."""
-        if message_id == 0 or message_id in self.message_ids or len(self.message_ids) >= MOST_MESSAGE_IDS:
+        if message_id == 0 or message_id in self.message_ids:
             return False
-        self.message_ids.add(message_id)
+        if len(self.message_ids) >= MOST_MESSAGE_IDS:
+            # Never refuse for this: with dead peer detection an honest peer uses many.
+            self.message_ids.pop(next(iter(self.message_ids)))
+        self.message_ids[message_id] = None
         return True
 
     def forget_timers(self) -> None:
