@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import paths  # noqa: F401 - first: the others need them
 import pytest
-from capture import Capture
 from cygnet_node import Cygnet
 from debian_tree import tree
-from guest import Guest
-from guest_peers import GuestLibreswan, GuestStrongSwan, Peers
-from meeting import Meeting
+from meeting import Meeting, RunCygnet, RunStrongSwan
 from network import Namespaces, Node
+from street import Street
 from strongswan import StrongSwan
-from swanctl_config import End
-from topology import EAST, EAST_NET, WEST, WEST_NET, joined
-
-from builder.qemu import wire_end
-
-RunStrongSwan = Callable[..., StrongSwan]
-RunCygnet = Callable[[Node], Cygnet]
+from topology import joined
 
 
 @pytest.fixture(scope="session")
@@ -60,27 +52,6 @@ def run_strongswan(strongswan_tree: Path, tmp_path: Path) -> RunStrongSwan:
     return run
 
 
-@pytest.fixture(scope="session")
-def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
-    """strongSwan and libreswan in a guest each, on one wire; booted side by side, once."""
-    folder = tmp_path_factory.mktemp("guests")
-    # Not in `folder`: the path of a Unix socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, Namespaces() as network:
-        host, one, other, capture = network.node("host"), Path(sockets) / "1", Path(sockets) / "2", folder / "wire.pcap"
-        west_card = wire_end("wan", "52:54:00:c9:0c:01", one, other, capture)
-        east_card = wire_end("wan", "52:54:00:c9:0d:01", other, one)
-        found = Peers(
-            GuestStrongSwan(Guest("strongswan", host, [west_card], folder), End(WEST, WEST_NET)),
-            GuestLibreswan(Guest("libreswan", host, [east_card], folder), End(EAST, EAST_NET)),
-            Capture(capture),
-        )
-        for here, there in (found.both, reversed(found.both)):
-            here.guest.wait()
-            here.set_addresses(there.end)
-            here.start()
-        yield found
-
-
 @pytest.fixture
 def run_cygnet(tmp_path: Path) -> RunCygnet:
     """Prepares a Cygnet on a node; the test configures and starts it."""
@@ -92,3 +63,11 @@ def meeting(nodes: tuple[Node, Node], run_cygnet: RunCygnet, run_strongswan: Run
     """Cygnet in the west, strongSwan in the east."""
     west, east = nodes
     return Meeting(run_cygnet(west), run_strongswan(east))
+
+
+@pytest.fixture(scope="session")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    """Guests with strongSwan, libreswan and Cygnet on one wire, booted side by side, once; a box may join them."""
+    # Not a folder of pytest's: the path of a Unix socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, Namespaces() as network:
+        yield Street(network.node("host"), tmp_path_factory.mktemp("street"), Path(sockets))

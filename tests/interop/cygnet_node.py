@@ -12,12 +12,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ipsec_conf import IpsecConn
 from network import Node, Program
-from swanctl_config import End
 
 from builder.settings import PROJECT
 
@@ -29,32 +29,6 @@ HOST_FILES = ("passwd", "group", "hosts", "nsswitch.conf", "localtime")
 IN_TIME = 20.0
 READY = "Pluto initialized"
 SETUP = 'version 2\n\nconfig setup\n\tinterfaces="ipsec0=wan"\n{setup}\n'
-
-
-@dataclass(frozen=True)
-class CygnetConn:
-    """ipsec.conf's conn `net`, this end on the left. ``more``: further lines, parameter -> value; "" takes one away."""
-
-    local: End
-    remote: End
-    more: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        lines = {
-            "left": self.local.address,
-            "leftsubnet": self.local.network,
-            "right": self.remote.address,
-            "rightsubnet": self.remote.network,
-            "authby": "secret",
-            "ike": "aes128-sha2_256-modp2048",
-            "esp": "aes128-sha2_256",
-            "keyingtries": "1",
-            "auto": "add",
-            **({"leftid": self.local.identity} if self.local.identity else {}),
-            **({"rightid": self.remote.identity} if self.remote.identity else {}),
-            **self.more,
-        }
-        return "conn net\n" + "".join(f"\t{name}={value}\n" for name, value in lines.items() if value)
 
 
 @dataclass(frozen=True)
@@ -93,7 +67,7 @@ class Cygnet:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         file.chmod(mode)
 
-    def configure(self, conn: CygnetConn, secrets: str, setup: str = "") -> None:
+    def configure(self, conn: IpsecConn, secrets: str, setup: str = "") -> None:
         """ipsec.conf and ipsec.secrets; a daemon that runs is not told."""
         self.write("ipsec.conf", SETUP.format(setup=setup) + str(conn))
         self.write("ipsec.secrets", secrets, 0o600)
@@ -119,7 +93,7 @@ class Cygnet:
         assert status == 0, f"ipsec auto {operation} {name} ended with status {status}:\n{output}\n{self.log()[-3000:]}"
         return output
 
-    def reload(self, conn: CygnetConn, secrets: str) -> None:
+    def reload(self, conn: IpsecConn, secrets: str) -> None:
         """Replace connection and secrets of the daemon that runs."""
         self.configure(conn, secrets)
         self.auto("--rereadsecrets", "")

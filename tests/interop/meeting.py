@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from cygnet_node import Cygnet, CygnetConn
+from cygnet_node import Cygnet
+from ipsec_conf import IpsecConn
+from network import Node
 from strongswan import StrongSwan
 from swanctl_config import Conn, End
 from topology import EAST, EAST_NET, WEST, WEST_NET
 
+RunStrongSwan = Callable[..., StrongSwan]
+RunCygnet = Callable[[Node], Cygnet]
 PSK = "a swan's secret: 7 cygnets"
 WEST_END, EAST_END = End(WEST, WEST_NET), End(EAST, EAST_NET)
 SECRETS = f': PSK "{PSK}"\n'
 # The same connection in the words of both.
-CYGNET, SWAN = CygnetConn(WEST_END, EAST_END), Conn(EAST_END, WEST_END, psk=PSK)
+CYGNET, SWAN = IpsecConn(WEST_END, EAST_END), Conn(EAST_END, WEST_END, psk=PSK)
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Meeting:
     cygnet: Cygnet
     swan: StrongSwan
 
-    def start(self, cygnet: CygnetConn = CYGNET, swan: Conn = SWAN, secrets: str = SECRETS, setup: str = "") -> None:
+    def start(self, cygnet: IpsecConn = CYGNET, swan: Conn = SWAN, secrets: str = SECRETS, setup: str = "") -> None:
         """Both know the connection, nobody has asked for it."""
         self.swan.load(str(swan))
         self.cygnet.configure(cygnet, secrets, setup)

@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import RunCygnet, RunStrongSwan
-from meeting import CYGNET, EAST_END, PSK, SWAN, WEST_END, Meeting
+from meeting import CYGNET, EAST_END, PSK, SWAN, WEST_END, Meeting, RunCygnet, RunStrongSwan
 from network import Namespaces, Node
 from topology import EAST, HIDDEN, NAT_PORTS, WEST, translated
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from credentials import Authority, make_key, subject
-from cygnet_node import CygnetConn
+from ipsec_conf import IpsecConn
 from meeting import CYGNET, EAST_END, SWAN, WEST_END, Meeting
 from swanctl_config import Conn, End
 from topology import EAST
@@ -46,7 +46,7 @@ def test_main_mode_with_raw_rsa_keys(meeting: Meeting, by: str) -> None:
         meeting.swan.add_file(place, content)
     keys = {"authby": "rsasig", "leftrsasigkey": west.rsasigkey, "rightrsasigkey": east.rsasigkey}
     meeting.start(
-        CygnetConn(named(WEST_END, f"@{WEST_NAME}"), named(EAST_END, f"@{EAST_NAME}"), keys),
+        IpsecConn(named(WEST_END, f"@{WEST_NAME}"), named(EAST_END, f"@{EAST_NAME}"), keys),
         Conn(
             named(EAST_END, EAST_NAME, "pubkeys = east.pem"), named(WEST_END, WEST_NAME, "pubkeys = west.pem"), "pubkey"
         ),
@@ -70,7 +70,7 @@ def certified(
     meeting.cygnet.write("ipsec.d/private/west.pem", keys[0].pem, 0o600)
     lines = {"authby": "rsasig", "leftcert": "west.pem", "rightrsasigkey": "%cert", "fragmentation": cygnet}
     meeting.start(
-        CygnetConn(named(WEST_END, west), named(EAST_END, east), lines),
+        IpsecConn(named(WEST_END, west), named(EAST_END, east), lines),
         Conn(
             named(EAST_END, east.lstrip("@").strip('"'), "certs = east.pem"),
             named(WEST_END, west.lstrip("@").strip('"')), "pubkey", more=more,
@@ -290,7 +290,7 @@ def test_a_peer_with_a_wrong_psk_is_said(meeting: Meeting) -> None:
     assert meeting.cygnet.sas() == []
 
 
-MISMATCHES: dict[str, tuple[CygnetConn, Conn, str]] = {
+MISMATCHES: dict[str, tuple[IpsecConn, Conn, str]] = {
     "phase 1": (CYGNET, replace(SWAN, ike="aes256-sha512-modp3072"), r"Our proposals were: .*aes_?128-sha2_256-(modp2048|group14)"),
     "phase 2": (CYGNET, replace(SWAN, esp="aes256-sha512-modp2048"), r"Our proposals were: .*aes_?128-sha2_256"),
     "identity": (
@@ -315,7 +315,7 @@ def test_a_mismatch_is_said(meeting: Meeting, what: str) -> None:
     assert meeting.cygnet.sas() == []
 
 
-CALLS: dict[str, tuple[CygnetConn, Conn, str]] = {
+CALLS: dict[str, tuple[IpsecConn, Conn, str]] = {
     "phase 1": (
         CYGNET, replace(SWAN, ike="aes256-sha512-modp3072"),
         r"Ours: .*aes_?128-sha2_256-(modp2048|group14).*Theirs: .*aes_?256-sha2_512-(modp3072|group15)",

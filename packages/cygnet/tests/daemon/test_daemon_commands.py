@@ -56,6 +56,10 @@ class Engine:
         self.calls: list[tuple[object, ...]] = []
         self.waiting: list[tuple[Callable[[int, str], None], Callable[[int], None]]] = []
         self.refuse: Exception | None = None
+        self.certificates = self
+
+    def forget(self) -> None:
+        self._called("forget certificates")
 
     def _called(self, *call: object) -> None:
         self.calls.append(call)
@@ -295,6 +299,7 @@ def test_secrets_are_read_anew(box: Box, command: str) -> None:
     assert len(box.engine.secrets.preshared) == 2
     assert any(line.startswith("003") and "ipsec.secrets:3" in line for line in lines)
     assert f'002 loading secrets from "{box.place}/ipsec.secrets"' in lines
+    assert (("forget certificates",) in box.engine.calls) is (command == "rereadall")
 
 
 def test_status_has_the_connections_and_what_was_left_out(box: Box) -> None:

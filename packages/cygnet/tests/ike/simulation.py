@@ -302,7 +302,7 @@ def pair(
         box = network.box(
             here, setup, secrets[index] if secrets else SECRET, certificates[index] if certificates else None
         )
-        box.add(connection(here, there, nets, ends, **{**changes, **(own or {})}))
+        box.add(replace(connection(here, there, nets, ends, **changes), **(own or {})))
     return network, network.boxes[WEST], network.boxes[EAST]
 
 

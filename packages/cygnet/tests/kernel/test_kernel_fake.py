@@ -33,6 +33,7 @@ BAD_SAS = [
     ("no reqid", {"reqid": 0}),
     ("replay window", {"replay_window": 5000}),
     ("ESN needs", {"esn": True, "replay_window": 0}),
+    ("no sequence numbers", {"key": SaKey(EAST, "comp", 0x1000), "replay_window": 32}),
     ("lifetime below", {"hard_seconds": -1}),
     ("soft lifetime after", {"soft_seconds": 20, "hard_seconds": 10}),
     ("wrong kinds of algorithms", {"integrity": None}),

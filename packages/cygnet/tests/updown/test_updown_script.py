@@ -22,6 +22,7 @@ case "$name $1 $2" in
 *"tables -w -D") shift 2; grep -vxF "$name $*" "$NOTES.rules" > "$NOTES.left"; mv "$NOTES.left" "$NOTES.rules" ;;
 *) echo "$name $*" >> "$NOTES" ;;
 esac
+case "$3" in get) echo "10.2.0.0 via 192.0.2.253 dev eth0 src 192.0.2.1 uid 0"; echo "    cache via nowhere" ;; esac
 case " $* " in *" $BROKEN "*) echo "RTNETLINK answers: Invalid argument" >&2; exit 2 ;; esac
 """
 FACTS = {
@@ -103,7 +104,14 @@ ROUTES = [
         {"CONN_TYPE": "passthrough", "INTERFACE": "eth0"},
         ["ip -4 route replace 10.2.0.0/24 via 192.0.2.254 dev eth0"],
     ),
-    ("route-client", {"CONN_TYPE": "passthrough", "INTERFACE": "eth0", "NEXT_HOP": "192.0.2.2"}, []),
+    (
+        "route-client",
+        {"CONN_TYPE": "passthrough", "INTERFACE": "eth0", "NEXT_HOP": "192.0.2.2"},
+        [
+            "ip -4 route get 10.2.0.0 oif eth0",
+            "ip -4 route replace 10.2.0.0/24 via 192.0.2.253 dev eth0",
+        ],
+    ),
     ("route-client", {"CONN_TYPE": "drop"}, ["ip -4 route replace 10.2.0.0/24 dev ipsec0"]),
     ("prepare-client", {}, []),
     ("up-client", {}, []),

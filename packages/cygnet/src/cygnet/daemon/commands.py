@@ -128,6 +128,12 @@ def _reread(daemon: Daemon, _request: Request, asker: Client) -> None:
     asker.end(0)
 
 
+def _reread_all(daemon: Daemon, request: Request, asker: Client) -> None:
+    """Certificates, too, as they are needed next."""
+    daemon.engine.certificates.forget()
+    _reread(daemon, request, asker)
+
+
 def _status(daemon: Daemon, _request: Request, asker: Client) -> None:
     for line in [*daemon.engine.status(), *daemon.problems]:
         asker.reply(codes.COMMENT, line)
@@ -178,7 +184,7 @@ COMMANDS: dict[str, tuple[Callable[[Daemon, Request, Client], None], bool]] = {
     "unroute": (_unroute, True),
     "listen": (_listen, False),
     "rereadsecrets": (_reread, False),
-    "rereadall": (_reread, False),
+    "rereadall": (_reread_all, False),
     "status": (_status, False),
     "shutdown": (_shutdown, False),
 }

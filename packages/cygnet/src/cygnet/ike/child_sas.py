@@ -96,6 +96,7 @@ class ChildSas:
         if quick.child is not None and quick.state == "STATE_QUICK_R1":
             self.engine.guard(partial(self.engine.tunnels.remove, quick.child.sa))
         self.forget(quick)
+        self.engine.roster.forget_idle(quick.live, self.engine.isakmp.sas)
         if quick.INITIATOR:
             self.engine.initiation.failed(quick.live, reason)
 
@@ -130,7 +131,7 @@ class ChildSas:
         self.engine.guard(lambda: self.engine.tunnels.remove(child.sa))
         if tell_peer:
             self.tell_deleted(live, child.sa)
-        self.engine.roster.forget_idle(live)
+        self.engine.roster.forget_idle(live, self.engine.isakmp.sas)
 
     def tell_deleted(self, live: Live, child: ChildSa) -> None:
         """Tell the peer that we receive by this pair no more, if there is an ISAKMP SA to say it by."""

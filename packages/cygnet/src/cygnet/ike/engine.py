@@ -115,7 +115,7 @@ class Engine:
                     sa.live = heir
                 else:
                     self.isakmp.drop(sa, "taken down", tell_peer=True)
-            self.roster.forget_idle(live)
+            self.roster.forget_idle(live, self.isakmp.sas)
 
     def shutdown(self, now: float) -> None:
         """Take everything down."""

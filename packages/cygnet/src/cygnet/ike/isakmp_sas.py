@@ -179,7 +179,7 @@ class IsakmpSas:
         self.first_messages.pop((sa.icookie, sa.path.remote), None)
         if sa in self.sas:
             self.sas.remove(sa)
-        self.engine.roster.forget_idle(sa.live)
+        self.engine.roster.forget_idle(sa.live, self.sas)
 
     def heard(self, sa: IsakmpSa) -> None:
         """A message of the peer's was genuine; if it came from elsewhere than the last one, the peer has moved."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cygnet.connection.connection import Address, Connection, HostKind, host_network
 from cygnet.connection.identity import Identity
@@ -55,9 +55,9 @@ class Roster:
         self.lives.pop(name, None)
         self.instances = [live for live in self.instances if live.connection.name != name]
 
-    def forget_idle(self, live: Live) -> None:
-        """An instance without SAs has no life of its own."""
-        if live.instance and not live.children and live in self.instances:
+    def forget_idle(self, live: Live, sas: Iterable[IsakmpSa]) -> None:
+        """An instance without SAs has no life of its own; ``sas``: all ISAKMP SAs that there are."""
+        if live in self.instances and not live.children and not any(sa.live is live for sa in sas):
             self.instances.remove(live)
 
     def candidates(self, local: Address, remote: Address) -> list[Live]:

@@ -67,7 +67,7 @@ def _numbers(sa: Sa) -> _Wrongs:
         (not sa.reqid, "no reqid"),
         (not 0 <= sa.replay_window <= _MOST_REPLAY, "replay window out of range"),
         (sa.esn and not sa.replay_window, "ESN needs a replay window"),
-        (sa.esn and sa.key.protocol == "comp", "IPComp has no sequence numbers"),
+        (sa.key.protocol == "comp" and bool(sa.esn or sa.replay_window), "IPComp has no sequence numbers"),
         (min(sa.soft_seconds, sa.hard_seconds) < 0, "lifetime below zero"),
         (0 < sa.hard_seconds < sa.soft_seconds, "soft lifetime after the hard one"),
         (sa.encapsulation is not None and sa.key.protocol != "esp", "only ESP goes in UDP"),

@@ -42,7 +42,7 @@ def _sas(child: ChildSa, reqid: int, if_id: int, outbound: bool) -> Iterator[Sa]
             integrity=integrity,
             aead=aead,
             compression=_DEFLATE if leg.protocol == "comp" else "",
-            replay_window=child.connection.replay_window or int(child.esn),
+            replay_window=_window(child) if leg.protocol != "comp" else 0,
             esn=child.esn and leg.protocol != "comp",
             hard_seconds=_beyond(child.lifetime),
             if_id=if_id,
@@ -50,6 +50,11 @@ def _sas(child: ChildSa, reqid: int, if_id: int, outbound: bool) -> Iterator[Sa]
             selectors=_selectors(child, outbound),
             set_mark=ours.UNDERLAY_MARK if outbound and if_id else 0,
         )
+
+
+def _window(child: ChildSa) -> int:
+    """Extended sequence numbers cannot do without."""
+    return child.connection.replay_window or int(child.esn)
 
 
 def _algorithms(leg: Leg, key: bytes) -> tuple[Algorithm | None, Algorithm | None, Algorithm | None]:
