@@ -72,17 +72,18 @@ class Machine:
             self._log(f"cannot set {FORWARDING}: {problem.strerror}")
 
     def _command(self, what: str, command: str) -> None:
-        """A shell command by its definition in ipsec.conf(5), which only root writes."""
+        """A program and its arguments; a line for a shell it is not, whatever FreeS/WAN did."""
         if not command:
             return
+        import shlex
         import subprocess
 
         try:
             done = subprocess.run(
-                ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                shlex.split(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 timeout=SECONDS_FOR_SCRIPT, check=False,
             )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as problem:
+        except (OSError, ValueError, subprocess.TimeoutExpired) as problem:
             self._log(f"{what}: {type(problem).__name__}")
             return
         for line in done.stdout.decode("utf-8", "replace").splitlines()[:100]:

@@ -11,7 +11,7 @@ from cygnet.ike.initiation import serves
 from cygnet.ike.live import Child, Live
 from cygnet.ike.numbers import Protocol
 from cygnet.ike.path import Path
-from cygnet.ike.progress import LOG
+from cygnet.ike.progress import SERIOUS
 from cygnet.ike.v1 import informational
 from cygnet.ike.v1.quick_mode import QuickMode
 from cygnet.ike.v1.sa import IsakmpSa
@@ -92,7 +92,7 @@ class ChildSas:
 
     def failed(self, quick: QuickMode, reason: str) -> None:
         """A quick mode ends without SAs."""
-        self.engine.tell(quick.live, LOG, f"{quick.label}: {reason}")
+        self.engine.tell(quick.live, SERIOUS, f"{quick.label}: {reason}")
         if quick.child is not None and quick.state == "STATE_QUICK_R1":
             self.engine.guard(partial(self.engine.tunnels.remove, quick.child.sa))
         self.forget(quick)

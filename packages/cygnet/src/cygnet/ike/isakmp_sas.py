@@ -12,7 +12,7 @@ from cygnet.ike.live import Live
 from cygnet.ike.numbers import Notify, Protocol
 from cygnet.ike.path import Path
 from cygnet.ike.payloads import Notification
-from cygnet.ike.progress import LOG
+from cygnet.ike.progress import LOG, SERIOUS
 from cygnet.ike.v1 import informational
 from cygnet.ike.v1.initiator import Initiator
 from cygnet.ike.v1.main_mode import MainMode
@@ -147,8 +147,7 @@ class IsakmpSas:
 
     def failed(self, sa: IsakmpSa, reason: str) -> None:
         """A negotiation of phase 1 ends without an SA."""
-        code = LOG
-        self.engine.tell(sa.live, code, f"{sa.label}: {reason}")
+        self.engine.tell(sa.live, SERIOUS, f"{sa.label}: {reason}")
         self.remove(sa)
         self.engine.initiation.phase_one_failed(sa, reason)
 
