@@ -69,6 +69,11 @@ class StrongSwan:
             time.sleep(0.02)
         return charon
 
+    @property
+    def pid(self) -> int:
+        """charon's process id."""
+        return self._charon.pid
+
     def add_file(self, place: str, content: bytes) -> None:
         """A file below swanctl's directory: x509/west.pem, private/west.pem ..."""
         (self._folder / "swanctl" / place).write_bytes(content)

@@ -133,6 +133,12 @@ class ChildSas:
             self.tell_deleted(live, child.sa)
         self.engine.roster.forget_idle(live, self.engine.isakmp.sas)
 
+    def retire(self, live: Live, child: Child) -> None:
+        """A replaced pair is used for sending no more, and the peer is told; what it has sent already is still taken."""
+        child.outbound = False
+        self.engine.tunnels.hush(child.sa)
+        self.tell_deleted(live, child.sa)
+
     def tell_deleted(self, live: Live, child: ChildSa) -> None:
         """Tell the peer that we receive by this pair no more, if there is an ISAKMP SA to say it by."""
         sa = self.engine.isakmp.serving(live)

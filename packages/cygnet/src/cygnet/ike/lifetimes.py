@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A replaced pair stays this long for packets that are under way, and for a peer that has not switched yet.
 GRACE = 10.0
+# Then it is used for sending no more, and this long after that, when the peer has heard of it, not for receiving either.
+LINGER = 5.0
 # Both ends began one replacement if the second exchange began before the first was over, or so soon after that the
 # last message of one or the first of the other was on its way.
 IN_FLIGHT = 30.0
@@ -106,8 +108,7 @@ class Lifetimes:
     def supersede_children(self, live: Live, new: Child) -> None:
         """Older pairs for the same traffic go; whoever began the winner's exchange deletes them, after a grace."""
         for old in list(live.children):
-            same = (old.sa.ours, old.sa.theirs) == (new.sa.ours, new.sa.theirs)
-            if old is new or not same or not old.outbound or old.replaced:
+            if old is new or not _same_traffic(old, new) or not old.outbound or old.replaced:
                 continue
             loser = self._losing_child(old, new)
             winner = new if loser is old else old
@@ -121,8 +122,14 @@ class Lifetimes:
         return old
 
     def _end(self, live: Live, child: Child) -> None:
-        if not any(one.outbound and not one.replaced for one in live.children):
+        if not any(one.outbound and not one.replaced and _same_traffic(one, child) for one in live.children):
             # The winner has gone meanwhile: the peer has not come to know it.
             child.replaced = False
             return
-        self.engine.children.remove(live, child, "replaced by a newer one", tell_peer=True)
+        self.engine.children.retire(live, child)
+        end = partial(self.engine.children.remove, live, child, "replaced by a newer one", True)
+        child.timers.append(self.engine.timers.at(self.engine.now + LINGER, end))
+
+
+def _same_traffic(one: Child, other: Child) -> bool:
+    return (one.sa.ours, one.sa.theirs) == (other.sa.ours, other.sa.theirs)

@@ -97,6 +97,11 @@ class Tunnels:
             self._switch(route, child, undo)
         route.routing = Routing.UP
 
+    def hush(self, child: ChildSa) -> None:
+        """Send by this child no more, yet go on receiving: the other end may not have changed over. Never raises."""
+        for leg in child.legs:
+            self._attempt(partial(self._kernel.delete_sa, sa_key(child, leg, outbound=True)))
+
     def remove(self, child: ChildSa) -> None:
         """Take a child's SAs away. With the last one the trap is there again; of an instance nothing stays.
 
