@@ -99,6 +99,7 @@ class Sa:
     packets: int
 
 
+PROTOCOLS = {"esp", "ah", "comp"}
 SA = re.compile(
     r"^src (?P<source>\S+) dst (?P<destination>\S+)\n\s+proto (?P<protocol>\w+) spi 0x(?P<spi>[0-9a-f]+).*?"
     r"mode (?P<mode>\w+)(?P<words>.*?)lifetime current:\s+(?P<bytes>\d+)\(bytes\), (?P<packets>\d+)\(packets\)",
@@ -107,14 +108,14 @@ SA = re.compile(
 
 
 def read_sas(box: Box) -> list[Sa]:
-    """Every SA that the box has, but those that only wait for keys."""
+    """Every SA that the box has, but those that only wait for keys, and the address headers that IPComp has as SAs."""
     return [
         Sa(
             found["source"], found["destination"], found["protocol"], int(found["spi"], 16), found["mode"],
             found["words"], int(found["bytes"]), int(found["packets"]),
         )
         for found in SA.finditer(box.text("ip -s xfrm state"))
-        if int(found["spi"], 16)
+        if int(found["spi"], 16) and found["protocol"] in PROTOCOLS
     ]  # fmt: skip
 
 

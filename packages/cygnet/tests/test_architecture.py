@@ -22,7 +22,8 @@ LAYERS = {
     "errors": set(),
     "crypto": {"errors", "connection"},
     "connection": {"errors", "crypto"},
-    "kernel": {"errors", "connection"},
+    # conf/local.py says what kernel/links.py finds out about this box.
+    "kernel": {"errors", "connection", "conf"},
     "conf": {"errors", "connection", "crypto"},
     "updown": {"errors", "connection", "tunnel"},
     "tunnel": {"errors", "connection", "crypto", "kernel", "updown"},

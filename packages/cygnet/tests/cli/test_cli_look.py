@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cygnet.cli import look, main, verify
-from cygnet.conf.local import Local
+from cygnet.connection.local import Local
 from cygnet.connection.selector import Selector
 from cygnet.kernel import encode, links
 from cygnet.kernel.policy import Action, Direction, Policy, Template

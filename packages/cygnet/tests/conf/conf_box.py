@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from cygnet.conf.local import Local
 from cygnet.connection.connection import Address
+from cygnet.connection.local import Local
 
 NAMES = {
     "peer.example": [ip_address("10.12.12.1")],

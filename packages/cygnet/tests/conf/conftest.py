@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conf_box import BOX, resolve
 from cygnet.conf import Configuration, load, load_secrets
-from cygnet.conf.local import Local
+from cygnet.connection.local import Local
 from cygnet.connection.secret import Secrets
 
 Read = Callable[..., Configuration]

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 
 import pytest
 from conf_box import BOX
-from cygnet.conf.local import Local
 from cygnet.connection.connection import HostKind
+from cygnet.connection.local import Local
 
 KEY = "0x0103" + "c5" * 128
 
@@ -177,7 +177,7 @@ def test_a_certificate_without_a_path_is_in_ipsec_d_certs_beside_the_file(read, 
 
 
 def test_knowing_the_box_does_not_load_the_readers():
-    code = "import sys, cygnet.conf.local; sys.exit('cygnet.conf.configuration' in sys.modules)"
+    code = "import sys, cygnet.connection.local; sys.exit('cygnet.conf.configuration' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=False).returncode
         == 0

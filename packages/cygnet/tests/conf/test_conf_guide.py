@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from cygnet.conf.local import Local
 from cygnet.connection.connection import AuthBy, Auto, HostKind
+from cygnet.connection.local import Local
 
 GATE = Local(
     {"eth0": [ip_address("1.2.3.4")], "eth1": [ip_address("42.42.42.1")]},

@@ -7,10 +7,6 @@ import random
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from simulation import EAST, WEST, connection, path_of
-
 from cygnet.ike import half_open, noise
 from cygnet.ike.fields import Malformed
 from cygnet.ike.fragments import LONGEST_UNSPLIT, MOST_PIECES, PIECE, Assembly, split
@@ -22,6 +18,9 @@ from cygnet.ike.numbers import Exchange, PayloadType
 from cygnet.ike.payloads import Fragment
 from cygnet.ike.timers import Timers
 from cygnet.ike.v1.sa import MOST_MESSAGE_IDS, IsakmpSa
+from hypothesis import given
+from hypothesis import strategies as st
+from simulation import EAST, WEST, connection, path_of
 
 LONG = st.integers(LONGEST_UNSPLIT + 1, 6000).flatmap(lambda size: st.integers(0, 0xFFFF).map(lambda name: message(size, name)))
 

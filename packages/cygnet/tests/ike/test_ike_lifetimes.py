@@ -6,15 +6,27 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from simulation import (
-    EAST, EAST_HOST, NAME, WEST, WEST_HOST, Box, Network, Sent, Weather, carried, connection, established, pair, path_of,
-    works,
-)  # fmt: skip
-
 from cygnet.connection.connection import DpdAction, Setup
 from cygnet.ike.numbers import Exchange, Notify, Protocol
 from cygnet.ike.payloads import Delete, Notification
 from cygnet.ike.v1 import informational
+from simulation import (
+    EAST,
+    EAST_HOST,
+    NAME,
+    WEST,
+    WEST_HOST,
+    Box,
+    Network,
+    Sent,
+    Weather,
+    carried,
+    connection,
+    established,
+    pair,
+    path_of,
+    works,
+)  # fmt: skip
 
 SHORT = {"ike_lifetime": 900.0, "key_life": 400.0, "rekey_margin": 60.0, "rekey_fuzz": 0.5}
 LONG_LIVED = {"ike_lifetime": 86400.0, "key_life": 86400.0}

@@ -7,12 +7,11 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from simulation import EAST, EAST_HOST, NAME, Box, Network, connection, established, pair, works
-
 from cygnet.connection.connection import HostKind, Setup, Type
 from cygnet.connection.identity import Identity, IdType
 from cygnet.connection.secret import PresharedKey, Secrets
 from cygnet.kernel.sa import Encapsulation
+from simulation import EAST, EAST_HOST, NAME, Box, Network, connection, established, pair, works
 
 INSIDE, OUTSIDE = "192.168.1.10", "198.51.100.1"
 PRIVATE = Setup(virtual_private=(ip_network("192.168.0.0/16"),))

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from conftest import TODAY, Papers
 from cryptography.x509 import Name, NameAttribute, NameOID
-from simulation import EAST, NAME, WEST, Box, Network, carried, connection, established, pair, works
-
 from cygnet.connection.connection import AuthBy, Setup, Type
 from cygnet.connection.identity import Identity, IdType
 from cygnet.connection.proposal import ChildProposal, IkeProposal
@@ -20,6 +18,7 @@ from cygnet.connection.selector import Selector
 from cygnet.crypto.rsa import PrivateKey
 from cygnet.crypto.transforms import CIPHERS, GROUPS, INTEGRITIES
 from cygnet.ike.numbers import Exchange
+from simulation import EAST, NAME, WEST, Box, Network, carried, connection, established, pair, works
 
 SUITES = [
     ChildProposal(cipher.name, bits, integrity)

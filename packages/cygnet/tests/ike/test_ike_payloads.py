@@ -6,13 +6,22 @@ import contextlib
 import struct
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from cygnet.ike import payloads as p
 from cygnet.ike.fields import MOST_ATTRIBUTES, MOST_ITEMS, Malformed, build, parse, parse_attributes
-from cygnet.ike.message import HEADER_SIZE, LAYOUT, MOST_BYTES, MOST_PAYLOADS, Header, join, read_clear, read_header, split
+from cygnet.ike.message import (
+    HEADER_SIZE,
+    LAYOUT,
+    MOST_BYTES,
+    MOST_PAYLOADS,
+    Header,
+    join,
+    read_clear,
+    read_header,
+    split,
+)
 from cygnet.ike.numbers import Exchange, PayloadType
+from hypothesis import given
+from hypothesis import strategies as st
 
 BYTE, SHORT, LONG = st.integers(0, 0xFF), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
 SOME = st.binary(max_size=64)

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from simulation import EAST, WEST, connection
-
 from cygnet.connection.connection import AuthBy, Connection, Type
 from cygnet.connection.proposal import ChildProposal, IkeProposal
 from cygnet.crypto.transforms import CIPHERS, GROUPS, INTEGRITIES
@@ -16,6 +12,9 @@ from cygnet.ike.fields import build, parse
 from cygnet.ike.numbers import Auth, Ike, Ipsec, Mode, Protocol
 from cygnet.ike.payloads import Proposal, SecurityAssociation, Transform
 from cygnet.ike.v1 import phase_one, phase_two
+from hypothesis import given
+from hypothesis import strategies as st
+from simulation import EAST, WEST, connection
 
 IKE = st.sampled_from([
     IkeProposal(cipher.name, bits, hashed, group)

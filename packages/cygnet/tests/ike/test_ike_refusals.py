@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from simulation import EAST, NAME, PSK, SECRET, WEST, Box, Network, connection, established, pair, works
-
 from cygnet.connection.connection import AuthBy, Shunt, Type
 from cygnet.connection.identity import Identity, IdType
 from cygnet.connection.proposal import IkeProposal
@@ -16,6 +14,7 @@ from cygnet.errors import CygnetError
 from cygnet.ike.message import HEADER_SIZE, Header, join
 from cygnet.ike.numbers import Exchange, PayloadType
 from cygnet.ike.payloads import VendorId
+from simulation import EAST, NAME, PSK, SECRET, WEST, Box, Network, connection, established, pair, works
 
 OTHER = Secrets((PresharedKey((), b"another secret"),))
 FQDN = Identity(IdType.FQDN, b"north.example.org")

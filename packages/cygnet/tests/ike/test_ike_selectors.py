@@ -5,16 +5,15 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from simulation import EAST, WEST, connection
-
 from cygnet.connection.identity import Identity, IdType
 from cygnet.connection.selector import Selector
 from cygnet.ike.fields import Malformed
 from cygnet.ike.payloads import Identification
 from cygnet.ike.v1 import authentication, selectors
 from cygnet.ike.v1.exchange import Refused
+from hypothesis import given
+from hypothesis import strategies as st
+from simulation import EAST, WEST, connection
 
 NETWORK = st.ip_addresses().flatmap(
     lambda address: st.integers(0, address.max_prefixlen).map(lambda bits: ip_network(f"{address}/{bits}", strict=False))

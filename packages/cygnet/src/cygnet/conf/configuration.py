@@ -9,13 +9,13 @@ from typing import Any
 
 from cygnet.conf.connections import build
 from cygnet.conf.error import ConfError, Problems
-from cygnet.conf.local import Local
 from cygnet.conf.parameters import CONN, SETUP, TABLES
 from cygnet.conf.resolve import Resolver
 from cygnet.conf.sections import Section, Sections, Setting
 from cygnet.conf.text import Files
 from cygnet.conf.values import Scope
 from cygnet.connection.connection import Address, Auto, Connection, HostKind, Setup, Type
+from cygnet.connection.local import Local
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 from cygnet.conf.error import ConfError
 from cygnet.conf.hosts import Host
-from cygnet.conf.local import Local
 from cygnet.conf.parameters import CONN
 from cygnet.conf.sections import Setting
 from cygnet.conf.values import Scope
 from cygnet.connection.connection import Connection, End, HostKind, Type
+from cygnet.connection.local import Local
 
 OTHER = {"left": "right", "right": "left"}
 

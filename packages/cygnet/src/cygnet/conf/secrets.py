@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from cygnet.conf.error import ConfError, Problems
 from cygnet.conf.hosts import identity
-from cygnet.conf.local import Local
 from cygnet.conf.resolve import Resolver
 from cygnet.conf.text import Files, Line, read_bounded
 from cygnet.conf.values import Scope, to_data
 from cygnet.connection.connection import Address
 from cygnet.connection.identity import Identity
+from cygnet.connection.local import Local
 from cygnet.connection.secret import ANY_IPV6, Indices, PresharedKey, RsaSecret, Secrets
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cygnet.conf.local import Local
 from cygnet.connection.connection import Address
 from cygnet.connection.identity import Identity
+from cygnet.connection.local import Local
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cygnet.conf.local import Local
 from cygnet.connection.connection import Address, Setup
+from cygnet.connection.local import Local
 from cygnet.errors import CygnetError
 from cygnet.kernel import links, sockets
 from cygnet.kernel.interface import Kernel

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from cygnet.conf.local import Local
 from cygnet.connection.connection import Address
+from cygnet.connection.local import Local
 from cygnet.kernel.interface import KernelError
 from cygnet.kernel.netlink import ACK, CREATE, EXCLUSIVE, Netlink, attribute, attributes, pack_number
 from cygnet.kernel.route_netlink import MAIN, UNICAST, index_of, routes, rtnetlink, sentence
