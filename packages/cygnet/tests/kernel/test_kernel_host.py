@@ -51,7 +51,7 @@ def namespace() -> Iterator[None]:
 
 
 @pytest.fixture
-def kernel(namespace: None) -> Iterator[Xfrm]:  # noqa: ARG001
+def kernel(namespace: None) -> Iterator[Xfrm]:
     made = Xfrm(lambda _: None)
     yield made
     made.close()

@@ -323,6 +323,17 @@ def test_a_peer_can_move_between_receiving_and_sending() -> None:
     assert gate.kernel.traffic(*FLOW) in gate.kernel.sas
 
 
+def test_after_down_the_trap_is_the_connections_own_again() -> None:
+    """Not what its last child was: compressed, and with a peer that had moved."""
+    gate = Gate()
+    gate.tunnels.route(NET)
+    trap = dict(gate.kernel.policies)
+    one = child(NET, 1, compress=True, ports=(4500, 1024))
+    gate.up(one)
+    gate.tunnels.remove(gate.tunnels.rehome(one, ip_address("203.0.113.77"), 1025))
+    assert gate.kernel.policies == trap
+
+
 REFUSALS = ["add_sa", "put_policy", "prepare", "route", "up"]
 
 
