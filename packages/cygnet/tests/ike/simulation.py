@@ -109,6 +109,11 @@ class Box:
         """`--down`."""
         self.engine.terminate(name, self.network.now)
 
+    def rekey(self, phase: int) -> None:
+        """What a timer does when an SA is to be replaced."""
+        self.engine.run_timers(self.network.now)
+        (self.engine.initiation.phase_one if phase == 1 else self.engine.initiation.negotiate)(self.live)
+
     def route(self, name: str = NAME) -> None:
         """`--route`."""
         self.tunnels.route(self.engine.connections[name])
