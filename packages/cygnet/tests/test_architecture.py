@@ -12,6 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src/cygnet"
 MODULES = sorted(SOURCE.rglob("*.py"))
 MOST_LINES = 9_000
 MOST_LINES_OF_A_FILE = 400
+FAKES = ("fake", "refusals")
 # Folders whose code takes bytes and a clock and gives results: nothing in them reaches the outside.
 SANS_IO = ("connection", "conf", "crypto", "ike")
 OUTSIDE = {"asyncio", "select", "selectors", "signal", "socket", "subprocess", "threading"}
@@ -50,8 +51,20 @@ def name_of(module: Path) -> str:
     return str(module.relative_to(SOURCE))
 
 
+def code_lines(module: Path) -> int:
+    """Lines that hold code: neither blank nor comment nor docstring."""
+    text = module.read_text()
+    words = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            words |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(text.splitlines(), 1)
+    return sum(1 for number, line in lines if number not in words and line.strip() and line.strip()[0] != "#")
+
+
 def test_the_source_is_an_afternoons_reading() -> None:
-    lines = {name_of(module): len(module.read_text().splitlines()) for module in MODULES}
+    """The fakes are what tests and --noklips have in the kernel's place: nobody reads them to know the daemon."""
+    lines = {name_of(module): code_lines(module) for module in MODULES if module.stem not in FAKES}
     assert sum(lines.values()) < MOST_LINES
     assert {name: count for name, count in lines.items() if count > MOST_LINES_OF_A_FILE} == {}
 
