@@ -73,16 +73,22 @@ def write(box: Box, file: str, text: str, mode: str = "600") -> None:
 
 
 def configure(side: Side, connections: str, secrets: str) -> None:
-    """Configuration and secrets of one box; the daemon is not told. `forget` brings back what was there."""
+    """Configuration and secrets of one box, whose daemon does not run. `forget` brings back what was there."""
     side.box.run(f"test -e {STOCK} || cp {CONFIGURATION} {STOCK}")
+    stop(side)
     write(side.box, CONFIGURATION, SETUP + connections, "644")
     write(side.box, SECRETS, secrets)
 
 
 def forget(side: Side) -> None:
-    """No daemon, and the configuration as the image has it."""
-    side.box.run("ipsec setup stop", PATIENCE)
-    side.box.all_of(f"rm -f {LINK} {SECRETS}", f"mv {STOCK} {CONFIGURATION}")
+    """No daemon, and the configuration as the image has it, also after the power cut that ends these tests."""
+    stop(side)
+    side.box.text(f"rm -f {SECRETS} && mv {STOCK} {CONFIGURATION} && sync")
+
+
+def stop(side: Side) -> None:
+    """No daemon, and nobody who would start it again."""
+    side.box.run(f"ipsec setup stop; rm -f {LINK}", PATIENCE)
 
 
 def start(side: Side) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from box import Box
 from capture import Capture, holds, kinds
-from keying import PATIENCE, configure, conn, forget, make_key, stands, start
+from keying import LINK, PATIENCE, configure, conn, forget, make_key, stands, start
 from offices import INNER, PATTERN, PINGS, Offices, add_host, offices, quiet_wire, read_sas
 
 NETWORK = "/etc/cygnet/network"
@@ -39,7 +39,7 @@ def pair(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
 def standing(pair: Offices) -> Offices:
     """Both daemons started at once, without waiting for one another."""
     for side, _ in pair.both:
-        side.box.text("ln -s /etc/sv/ipsec /run/service/ipsec")
+        side.box.text(f"ln -sn /etc/sv/ipsec {LINK}")
     established(pair)
     return pair
 

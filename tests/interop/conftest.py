@@ -13,11 +13,12 @@ from pathlib import Path
 
 import paths  # noqa: F401 - first: the others need them
 import pytest
+from cygnet_box import CygnetBox, make_box
 from cygnet_node import Cygnet
 from debian_tree import tree
 from meeting import Meeting, RunCygnet, RunStrongSwan
 from network import Namespaces, Node
-from street import Street
+from street import BOX, ENDS, Street
 from strongswan import StrongSwan
 from topology import joined
 
@@ -71,3 +72,26 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     # Not a folder of pytest's: the path of a Unix socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, Namespaces() as network:
         yield Street(network.node("host"), tmp_path_factory.mktemp("street"), Path(sockets))
+
+
+@pytest.fixture
+def clean(street: Street) -> Iterator[Street]:
+    """The same, with nothing up before or after."""
+    yield street
+    for gateway in street.gateways.values():
+        gateway.down()
+    for gateway in street.gateways.values():
+        gateway.machine.wait_for("ip xfrm state", lambda said: "proto" not in said)
+
+
+@pytest.fixture(scope="session")
+def with_box(street: Street, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    """A Cygnet box has joined; it is off at the end."""
+    box = make_box(BOX, street.card(BOX), street.wire.file, tmp_path_factory.mktemp("box"))
+    try:
+        box.log_in()
+        street.join(BOX, CygnetBox(box, ENDS[BOX]))
+        yield street
+    finally:
+        street.gateways.pop(BOX, None)
+        box.switch_off()

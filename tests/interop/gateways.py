@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from box import Box
 from guest import Guest
 from ipsec_conf import IpsecConn
-from keying import write
 from offices import Sa, read_sas, xfrm_errors
 from strongswan import CONFIG, GUEST_PLUGINS
 from swanctl_config import Conn, End
@@ -67,6 +66,7 @@ class Gateway(ABC):
     def initiate(self) -> tuple[str, int]:
         """Bring the connection up: what it says; status 0 when it stands."""
 
+    @abstractmethod
     def rekey(self) -> None:
         """Have new SAs for the connection, at once or soon."""
 
@@ -139,6 +139,9 @@ class LibreswanGateway(Gateway):
     def initiate(self) -> tuple[str, int]:
         return self.machine.run("ipsec auto --up net", IN_TIME)
 
+    def rekey(self) -> None:
+        """It does by itself when SAs are old enough; whack's command for it ends the daemon where it is IKEv1."""
+
     def down(self) -> None:
         self.machine.run("ipsec auto --down net; ipsec auto --delete net")
 
@@ -192,10 +195,3 @@ class CygnetGuest(CygnetGateway):
     def write(self, file: str, content: str) -> None:
         self.machine.text(f"umask 077; : >{file}")
         self.machine.write(file, content)
-
-
-class CygnetBox(CygnetGateway):
-    """A Cygnet box, its image as a user has it."""
-
-    def write(self, file: str, content: str) -> None:
-        write(self.machine, file, content)

@@ -39,8 +39,13 @@ class Street:
         }
         for name, gateway in self.gateways.items():
             gateway.machine.wait()
-            gateway.set_addresses(*(end for other, end in ENDS.items() if other != name))
-            gateway.start()
+            self.join(name, gateway)
+
+    def join(self, name: str, gateway: Gateway) -> None:
+        """Give one that runs its addresses, and start its daemon."""
+        gateway.set_addresses(*(end for other, end in ENDS.items() if other != name))
+        gateway.start()
+        self.gateways[name] = gateway
 
     def card(self, name: str) -> Card | Hub:
         """The card of one on the wire."""

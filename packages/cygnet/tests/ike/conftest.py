@@ -34,7 +34,9 @@ class Papers:
 
     def certificates_of(self, clock: datetime = TODAY, trusted: bool = True) -> Certificates:
         """What a box knows of certificates; one that is not ``trusted`` has no CA."""
-        return Certificates(folders=(self.folder / ("cacerts" if trusted else "none"), self.folder / "crls"), clock=lambda: clock)
+        return Certificates(
+            folders=(self.folder / ("cacerts" if trusted else "none"), self.folder / "crls"), clock=lambda: clock
+        )
 
     def path(self, name: str) -> Path:
         """The file of a certificate."""

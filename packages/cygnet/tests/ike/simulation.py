@@ -152,8 +152,8 @@ class Box:
 
     @property
     def isakmp_sas(self) -> list[IsakmpSa]:
-        """Established ISAKMP SAs."""
-        return [sa for sa in self.engine.isakmp.sas if sa.established]
+        """Established ISAKMP SAs, those left out that another has taken the place of."""
+        return [sa for sa in self.engine.isakmp.sas if sa.established and not sa.superseded]
 
     @property
     def children(self) -> list[Child]:

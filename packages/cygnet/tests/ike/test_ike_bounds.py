@@ -22,7 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import EAST, WEST, connection, path_of
 
-LONG = st.integers(LONGEST_UNSPLIT + 1, 6000).flatmap(lambda size: st.integers(0, 0xFFFF).map(lambda name: message(size, name)))
+LONG = st.integers(LONGEST_UNSPLIT + 1, 6000).flatmap(
+    lambda size: st.integers(0, 0xFFFF).map(lambda name: message(size, name))
+)
 
 
 def message(size: int, name: int = 0x1234) -> bytes:

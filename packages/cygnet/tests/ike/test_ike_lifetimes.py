@@ -64,7 +64,9 @@ def one_each(west: Box, east: Box) -> bool:
 @pytest.mark.parametrize("fuzz", [0.0, 1.0])
 def test_a_pair_is_replaced_within_margin_and_fuzz_before_it_expires(margin: float, fuzz: float) -> None:
     for seed in range(5):
-        network, west, east = established(seed, key_life=1000.0, rekey_margin=margin, rekey_fuzz=fuzz, ike_lifetime=86400.0)
+        network, west, east = established(
+            seed, key_life=1000.0, rekey_margin=margin, rekey_fuzz=fuzz, ike_lifetime=86400.0
+        )
         network.wire.clear()
         network.run(1000)
         begun = next(sent.when - 1000 for sent in network.wire if sent.header.exchange == Exchange.QUICK)
@@ -96,7 +98,9 @@ def test_make_before_break_over_many_rekeyings() -> None:
 
 
 def test_the_clock_of_the_shorter_lifetime_counts() -> None:
-    network, west, east = established(west={"key_life": 86400.0}, east={"key_life": 300.0, "rekey_margin": 30.0}, ike_lifetime=86400.0)
+    network, west, east = established(
+        west={"key_life": 86400.0}, east={"key_life": 300.0, "rekey_margin": 30.0}, ike_lifetime=86400.0
+    )
     lost = watch(network, west, east)
     network.run(2000)
     assert lost == []
@@ -121,7 +125,9 @@ def test_one_end_without_rekey_leaves_it_to_the_other() -> None:
 
 
 def test_a_rekeying_that_the_peer_refuses_leaves_the_old_pair_until_it_expires() -> None:
-    network, west, east = established(**LONG_LIVED | {"key_life": 400.0, "rekey_margin": 100.0, "rekey_fuzz": 0.0}, keying_tries=1)
+    network, west, east = established(
+        **LONG_LIVED | {"key_life": 400.0, "rekey_margin": 100.0, "rekey_fuzz": 0.0}, keying_tries=1
+    )
     network.tamper = lambda path, packet: None if packet[18] == Exchange.QUICK else packet
     network.run(385)
     assert works(west, east)
@@ -388,7 +394,9 @@ def test_a_peer_that_lives_is_asked_only_when_nothing_was_heard() -> None:
     assert one_each(west, east)
 
 
-@pytest.mark.parametrize(("action", "fate"), [(DpdAction.HOLD, "acquire"), (DpdAction.CLEAR, "clear"), (DpdAction.NONE, "acquire")])
+@pytest.mark.parametrize(
+    ("action", "fate"), [(DpdAction.HOLD, "acquire"), (DpdAction.CLEAR, "clear"), (DpdAction.NONE, "acquire")]
+)
 def test_a_dead_peer(action: DpdAction, fate: str) -> None:
     network, west, east = established(dpd_delay=10.0, dpd_timeout=60.0, dpd_action=action)
     network.tamper = deaf(east)

@@ -65,9 +65,18 @@ def carried(west: Box, east: Box, outside: str = OUTSIDE) -> tuple[str, str]:
 def test_behind_a_nat_both_go_on_at_port_4500_in_udp() -> None:
     network, west, east = behind_nat()
     assert carried(west, east) == ("delivered", "delivered")
-    assert [sent.path.local_port for sent in network.from_box(west) if sent.packet != b"\xff"] == [500, 500, 4500, 4500, 4500]
+    assert [sent.path.local_port for sent in network.from_box(west) if sent.packet != b"\xff"] == [
+        500,
+        500,
+        4500,
+        4500,
+        4500,
+    ]
     assert {sa.encapsulation for sa in west.kernel.sas.values()} == {Encapsulation(4500, 4500)}
-    assert {sa.encapsulation for sa in east.kernel.sas.values()} == {Encapsulation(4500, 20001), Encapsulation(20001, 4500)}
+    assert {sa.encapsulation for sa in east.kernel.sas.values()} == {
+        Encapsulation(4500, 20001),
+        Encapsulation(20001, 4500),
+    }
     assert any("NAT between" in line for line in east.engine.status())
     assert network.bugs() == []
 
@@ -258,7 +267,12 @@ def test_a_warrior_may_have_any_subnet_within_the_one_named() -> None:
     east = network.box(EAST)
     east.add(replace(within, there=replace(within.there, kind=HostKind.ANY, subnet_within=ip_network("10.9.0.0/16"))))
     west = network.box("203.0.113.5")
-    made = connection("203.0.113.5", EAST, None, ends={"203.0.113.5": {"subnet": ip_network("10.9.3.0/24")}, EAST: {"subnet": ip_network("10.2.0.0/24")}})
+    made = connection(
+        "203.0.113.5",
+        EAST,
+        None,
+        ends={"203.0.113.5": {"subnet": ip_network("10.9.3.0/24")}, EAST: {"subnet": ip_network("10.2.0.0/24")}},
+    )
     west.add(made)
     west.up()
     network.run(5)

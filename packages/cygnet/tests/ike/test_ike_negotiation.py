@@ -43,13 +43,20 @@ def rsa(keys: tuple[PrivateKey, PrivateKey], **changes: Any) -> tuple[Network, B
     return pair(secrets=secrets, ends=ends, auth_by=AuthBy.RSASIG, **changes)
 
 
-def certified(papers: Papers, west_id: Identity | None = FROM_FQDN, east_trusts: bool = True, now: Any = TODAY, **changes: Any) -> tuple[Network, Box, Box]:
+def certified(
+    papers: Papers, west_id: Identity | None = FROM_FQDN, east_trusts: bool = True, now: Any = TODAY, **changes: Any
+) -> tuple[Network, Box, Box]:
     """Two boxes with certificates; west is known by its name, east by its address."""
     secrets = tuple(Secrets(private=(RsaSecret((), papers.key(name)),)) for name in ("west", "east"))
-    own = [{"cert": papers.path("west"), "id": west_id}, {"cert": papers.path("east"), "id": Identity.address(ip_address(EAST))}]
+    own = [
+        {"cert": papers.path("west"), "id": west_id},
+        {"cert": papers.path("east"), "id": Identity.address(ip_address(EAST))},
+    ]
     network = Network()
     for index, (here, there) in enumerate(((WEST, EAST), (EAST, WEST))):
-        box = network.box(here, secrets=secrets[index], certificates=papers.certificates_of(now, east_trusts or here == WEST))
+        box = network.box(
+            here, secrets=secrets[index], certificates=papers.certificates_of(now, east_trusts or here == WEST)
+        )
         ends = {here: own[index], there: {"id": own[1 - index]["id"]}}
         box.add(connection(here, there, ends=ends, auth_by=AuthBy.RSASIG, **changes))
     return network, network.boxes[WEST], network.boxes[EAST]

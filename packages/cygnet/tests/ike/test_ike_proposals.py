@@ -46,7 +46,9 @@ def test_phase_1_the_first_of_ours_is_chosen_and_the_answer_accepted(ike: list[I
     assert phase_one.accept(through_the_wire(chosen.answer), offered).offer == chosen.offer
 
 
-@given(st.lists(st.sampled_from(SUITES), min_size=1, max_size=8, unique=True), st.booleans(), st.sampled_from([0, 14, 31]))
+@given(
+    st.lists(st.sampled_from(SUITES), min_size=1, max_size=8, unique=True), st.booleans(), st.sampled_from([0, 14, 31])
+)
 def test_phase_2_the_first_of_ours_is_chosen_and_the_answer_accepted(
     suites: list[ChildProposal], compress: bool, group: int
 ) -> None:
@@ -54,7 +56,12 @@ def test_phase_2_the_first_of_ours_is_chosen_and_the_answer_accepted(
     terms = phase_two.Terms(Mode.TUNNEL, group)
     offered = through_the_wire(phase_two.offer_payload(ours, terms, 0x1234567, 0x4321))
     chosen = phase_two.choose(offered, suites, (Mode.TUNNEL,), (group,))
-    assert (chosen.suite, chosen.terms, chosen.spi, chosen.cpi) == (suites[0], terms, 0x1234567, 0x4321 if compress else 0)
+    assert (chosen.suite, chosen.terms, chosen.spi, chosen.cpi) == (
+        suites[0],
+        terms,
+        0x1234567,
+        0x4321 if compress else 0,
+    )
     answer = through_the_wire(chosen.answer(0x7654321, 0x1111))
     assert phase_two.choose(answer, suites, (Mode.TUNNEL,), (group,)).spi == 0x7654321
 
@@ -177,7 +184,12 @@ def test_phase_2_without_pfs_is_refused_where_pfs_is_wanted() -> None:
 
 def test_a_later_proposal_is_taken_where_the_first_ones_do_not_fit() -> None:
     payload = offer(Proposal(1, 3, SPI, AES), Proposal(2, 2, SPI, AH), Proposal(3, 3, SPI, GCM))
-    assert phase_two.choose(payload, SUITES[9:10] + [ChildProposal("aes_gcm", 128, "")], (Mode.TUNNEL,), (0,)).suite.encryption == "aes_gcm"
+    assert (
+        phase_two.choose(
+            payload, SUITES[9:10] + [ChildProposal("aes_gcm", 128, "")], (Mode.TUNNEL,), (0,)
+        ).suite.encryption
+        == "aes_gcm"
+    )
 
 
 @given(st.lists(st.builds(Proposal, st.integers(0, 3), st.integers(0, 5), st.binary(max_size=8), st.lists(

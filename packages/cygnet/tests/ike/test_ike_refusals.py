@@ -43,7 +43,7 @@ def test_a_wrong_secret_says_so_at_both_ends() -> None:
 
 def test_no_secret_at_all_says_which_line_is_missing_before_anything_is_sent() -> None:
     network, west, _ = pair(secrets=(Secrets(), SECRET))
-    with pytest.raises(CygnetError, match=r'no secret for 192.0.2.1 and 192.0.2.2: .*ipsec.secrets needs a line'):
+    with pytest.raises(CygnetError, match=r"no secret for 192.0.2.1 and 192.0.2.2: .*ipsec.secrets needs a line"):
         west.up()
     assert network.wire == []
 
@@ -60,7 +60,10 @@ def test_no_private_key_says_what_to_do() -> None:
 
 
 def test_a_proposal_mismatch_shows_ours_beside_theirs_at_both_ends() -> None:
-    proposals = {"west": {"ike": (IkeProposal("aes", 256, "sha1", 14),)}, "east": {"ike": (IkeProposal("3des", 192, "md5", 2),)}}
+    proposals = {
+        "west": {"ike": (IkeProposal("aes", 256, "sha1", 14),)},
+        "east": {"ike": (IkeProposal("3des", 192, "md5", 2),)},
+    }
     _, west, east = refused(**proposals)
     ours, theirs = "aes_256-sha1-group14 by preshared secret", "3des_192-md5-group2 by preshared secret"
     assert west.was_told(f"this end takes: {theirs}")
@@ -71,17 +74,23 @@ def test_a_proposal_mismatch_shows_ours_beside_theirs_at_both_ends() -> None:
 
 def test_an_unknown_id_is_shown() -> None:
     _, _, east = refused(west={"here": replace(connection(WEST, EAST).here, id=FQDN)})
-    assert east.said("no connection is for a peer that says it is @north.example.org; from this address we know 192.0.2.1")
+    assert east.said(
+        "no connection is for a peer that says it is @north.example.org; from this address we know 192.0.2.1"
+    )
 
 
 def test_a_peer_with_another_id_than_wanted_is_shown_beside_it() -> None:
     _, west, _ = refused(west={"there": replace(connection(WEST, EAST).there, id=FQDN)})
-    assert west.was_told("the peer says that it is 192.0.2.2, and this connection is for @north.example.org: set rightid=")
+    assert west.was_told(
+        "the peer says that it is 192.0.2.2, and this connection is for @north.example.org: set rightid="
+    )
 
 
 def test_traffic_that_the_peer_has_no_connection_for_is_shown_at_both_ends() -> None:
     _, west, east = refused(west=nets_of("10.1.0.0/24", "10.77.0.0/24"))
-    assert east.said("no connection is for traffic between 10.77.0.0/24 here and 10.1.0.0/24 at 192.0.2.1; with this peer we have: 10.2.0.0/24 to 10.1.0.0/24")
+    assert east.said(
+        "no connection is for traffic between 10.77.0.0/24 here and 10.1.0.0/24 at 192.0.2.1; with this peer we have: 10.2.0.0/24 to 10.1.0.0/24"
+    )
     assert west.was_told("it has no connection for traffic between 10.1.0.0/24 and 10.77.0.0/24")
 
 
@@ -186,7 +195,9 @@ def test_a_kernel_that_refuses_fails_the_negotiation_and_leaves_nothing(who: str
 
 def test_a_kernel_that_refuses_at_the_responders_last_step_is_told_to_the_initiator() -> None:
     network, west, east = pair(keying_tries=1)
-    network.each_step = lambda: east.kernel.fail("add_sa") if east.said("STATE_QUICK_R1") and not east.kernel._failures else None
+    network.each_step = lambda: (
+        east.kernel.fail("add_sa") if east.said("STATE_QUICK_R1") and not east.kernel._failures else None
+    )
     west.up()
     network.run(3)
     assert east.said("the kernel refused add_sa")
@@ -237,7 +248,9 @@ def test_a_connection_is_added_once() -> None:
         west.add(connection(WEST, EAST))
 
 
-@pytest.mark.parametrize(("shunt", "fate"), [(Shunt.NONE, "acquire"), (Shunt.DROP, "drop"), (Shunt.PASSTHROUGH, "clear")])
+@pytest.mark.parametrize(
+    ("shunt", "fate"), [(Shunt.NONE, "acquire"), (Shunt.DROP, "drop"), (Shunt.PASSTHROUGH, "clear")]
+)
 def test_a_routed_connection_that_fails_leaves_its_failureshunt(shunt: Shunt, fate: str) -> None:
     network, west, _ = pair(failure_shunt=shunt, keying_tries=1)
     network.tamper = lambda _path, _packet: None

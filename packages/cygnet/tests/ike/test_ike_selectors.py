@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from simulation import EAST, WEST, connection
 
 NETWORK = st.ip_addresses().flatmap(
-    lambda address: st.integers(0, address.max_prefixlen).map(lambda bits: ip_network(f"{address}/{bits}", strict=False))
+    lambda address: st.integers(0, address.max_prefixlen).map(
+        lambda bits: ip_network(f"{address}/{bits}", strict=False)
+    )
 )
 TRAFFIC = st.integers(0, 255).flatmap(
     lambda protocol: st.tuples(st.just(protocol), st.integers(0, 0xFFFF) if protocol else st.just(0))
@@ -29,7 +31,9 @@ def test_a_selector_reads_back_as_it_was_written(network: object, traffic: tuple
     assert selectors.read(selectors.write(selector)) == selector
 
 
-@given(st.builds(Identification, st.integers(0, 255), st.binary(max_size=40), st.integers(0, 255), st.integers(0, 65535)))
+@given(
+    st.builds(Identification, st.integers(0, 255), st.binary(max_size=40), st.integers(0, 255), st.integers(0, 65535))
+)
 def test_any_identity_is_a_selector_or_refused(payload: Identification) -> None:
     try:
         selector = selectors.read(payload)

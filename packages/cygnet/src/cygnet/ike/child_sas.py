@@ -134,7 +134,7 @@ class ChildSas:
         self.engine.roster.forget_idle(live, self.engine.isakmp.sas)
 
     def retire(self, live: Live, child: Child) -> None:
-        """A replaced pair is used for sending no more, and the peer is told; what it has sent already is still taken."""
+        """A replaced pair is used for sending no more, and the peer is told; what it has sent is still taken."""
         child.outbound = False
         self.engine.tunnels.hush(child.sa)
         self.tell_deleted(live, child.sa)

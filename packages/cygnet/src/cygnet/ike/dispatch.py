@@ -183,9 +183,12 @@ def _quick_mode(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes) -> 
         quick = QuickResponder(engine, sa, sa.live, header.message_id)
     try:
         quick.receive(header, packet)
-    except Malformed:
-        raise
     except CygnetError as error:
-        notify, hint = (error.notify, error.data) if isinstance(error, Refused) else (Notify.NO_PROPOSAL_CHOSEN, "")
+        # What is malformed may be forged, unless it was kept: then its hash was right, and it must not keep its place.
+        kept = quick.state == "STATE_QUICK_R0" and quick in engine.children.quick_modes(sa)
+        if isinstance(error, Malformed) and not kept:
+            raise
+        other = Notify.PAYLOAD_MALFORMED if isinstance(error, Malformed) else Notify.NO_PROPOSAL_CHOSEN
+        notify, hint = (error.notify, error.data) if isinstance(error, Refused) else (other, "")
         informational.refuse(engine, sa, notify, hint, quick.peer_spi, quick.protocol)
         quick.given_up(str(error))

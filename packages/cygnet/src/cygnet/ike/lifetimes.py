@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 # A replaced pair stays this long for packets that are under way, and for a peer that has not switched yet.
 GRACE = 10.0
-# Then it is used for sending no more, and this long after that, when the peer has heard of it, not for receiving either.
+# Then it is used for sending no more; this much later, when the peer has heard of it, not for receiving either.
 LINGER = 5.0
+# An ISAKMP SA stays longer: until the last retransmission of an exchange that is under way over it.
+ISAKMP_GRACE = 70.0
 # Both ends began one replacement if the second exchange began before the first was over, or so soon after that the
 # last message of one or the first of the other was on its way.
 IN_FLIGHT = 30.0
@@ -65,7 +67,7 @@ class Lifetimes:
             loser = self._loser(old, new)
             loser.superseded = True
             winner = new if loser is old else old
-            when = self._end_of_grace(winner.initiator, loser.icookie < winner.icookie)
+            when = self._end_of_grace(ISAKMP_GRACE, winner.initiator, loser.icookie < winner.icookie)
             loser.timers.append(self.engine.timers.at(when, partial(self._end_isakmp, loser)))
 
     def _loser(self, old: IsakmpSa, new: IsakmpSa) -> IsakmpSa:
@@ -74,12 +76,12 @@ class Lifetimes:
             return min(old, new, key=lambda sa: sa.icookie)
         return old
 
-    def _end_of_grace(self, ours: bool, lower: bool) -> float:
+    def _end_of_grace(self, grace: float, ours: bool, lower: bool) -> float:
         """When a loser goes; if it is the peer's to end it, later, for the word of it may be lost on its way.
 
         Should both ends not agree which one has lost, the ``lower`` one goes first, and the other stays.
         """
-        return self.engine.now + GRACE * (1 if ours else 2) * (1 if lower else 1.5)
+        return self.engine.now + grace * (1 if ours else 2) * (1 if lower else 1.5)
 
     def _end_isakmp(self, sa: IsakmpSa) -> None:
         if any(one.established and not one.superseded and serves(one, sa.live) for one in self.engine.isakmp.sas):
@@ -113,7 +115,7 @@ class Lifetimes:
             loser = self._losing_child(old, new)
             winner = new if loser is old else old
             loser.replaced = True
-            when = self._end_of_grace(winner.initiator, loser.nonce < winner.nonce)
+            when = self._end_of_grace(GRACE, winner.initiator, loser.nonce < winner.nonce)
             loser.timers.append(self.engine.timers.at(when, partial(self._end, live, loser)))
 
     def _losing_child(self, old: Child, new: Child) -> Child:
