@@ -78,9 +78,14 @@ class Box:
         return output
 
     def all_of(self, *commands: str) -> None:
-        """Run commands one after the other; each must succeed."""
-        for command in commands:
-            self.text(command)
+        """Run commands one after the other, as many in a line as fit; each must succeed."""
+        line = ""
+        for command in (f"{{ {command}; }}" for command in commands):
+            if line and len(line) + len(command) > LINE:
+                self.text(line)
+                line = ""
+            line = f"{line} && {command}" if line else command
+        self.text(line)
 
     def settings(self, file: str) -> dict[str, str]:
         """A file of KEY=VALUE lines, quotes taken off."""

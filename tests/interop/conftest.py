@@ -67,31 +67,39 @@ def meeting(nodes: tuple[Node, Node], run_cygnet: RunCygnet, run_strongswan: Run
 
 
 @pytest.fixture(scope="session")
-def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    """Guests with strongSwan, libreswan and Cygnet on one wire, booted side by side, once; a box may join them."""
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    """Guests with strongSwan, libreswan and Cygnet, booting side by side."""
     # Not a folder of pytest's: the path of a Unix socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, Namespaces() as network:
         yield Street(network.node("host"), tmp_path_factory.mktemp("street"), Path(sockets))
 
 
+@pytest.fixture(scope="session")
+def street(started: Street) -> Street:
+    """The same when all are there, each with its daemon."""
+    started.settle()
+    return started
+
+
 @pytest.fixture
 def clean(street: Street) -> Iterator[Street]:
     """The same, with nothing up before or after."""
-    yield street
-    for gateway in street.gateways.values():
-        gateway.down()
-    for gateway in street.gateways.values():
-        gateway.machine.wait_for("ip xfrm state", lambda said: "proto" not in said)
+    with street.cleared():
+        yield street
 
 
 @pytest.fixture(scope="session")
-def with_box(street: Street, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    """A Cygnet box has joined; it is off at the end."""
-    box = make_box(BOX, street.card(BOX), street.wire.file, tmp_path_factory.mktemp("box"))
+def with_box(
+    started: Street, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Street]:
+    """A Cygnet box has joined, booted beside the guests where it is the first to be asked for; it is off at the end."""
+    box = make_box(BOX, started.card(BOX), started.wire.file, tmp_path_factory.mktemp("box"))
     try:
+        box.switch_on()
+        street: Street = request.getfixturevalue("street")
         box.log_in()
         street.join(BOX, CygnetBox(box, ENDS[BOX]))
         yield street
     finally:
-        street.gateways.pop(BOX, None)
+        started.gateways.pop(BOX, None)
         box.switch_off()

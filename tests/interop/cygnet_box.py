@@ -11,7 +11,7 @@ from pathlib import Path
 import eager_qemu  # noqa: F401 - registers its driver
 import jinja2
 from box import Box
-from gateways import CygnetGateway
+from gateways import IN_TIME, CygnetGateway
 from keying import write
 from labgrid import Environment
 from offices import Side, add_host, wan_of
@@ -71,4 +71,5 @@ class CygnetBox(CygnetGateway):
         write(self.machine, file, content)
 
     def ping(self, source: str, to: str, count: int, options: str = "") -> str:
-        return self.side.at_host(f"ping -c {count} -W 5 {options} {to}", timeout=90)[0]
+        command = f"ping -c {count} -W 5 -I {source} {options} {to}"
+        return (self.side.at_host if source == self.host else self.machine.run)(command, IN_TIME)[0]

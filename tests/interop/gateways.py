@@ -39,12 +39,13 @@ class Kind:
 
 
 class Gateway(ABC):
-    """A daemon on a machine with an address on the wire, and a host's address behind it."""
+    """A daemon on a machine with an address on the wire, and a host's address behind it. ``used``: it has a connection."""
 
     def __init__(self, machine: Guest | Box, end: End) -> None:
         self.machine = machine
         self.end = end
         self.host = end.network.replace("0/24", "1")
+        self.used = False
 
     def set_addresses(self, *others: End) -> None:
         """Its own addresses, and plain routes to the others, which any better route comes before."""
@@ -58,9 +59,14 @@ class Gateway(ABC):
     def start(self) -> None:
         """Run the daemon, nothing configured, until it answers."""
 
+    def know(self, kind: Kind, other: End) -> None:
+        """Know one connection, and no other, with ``other``."""
+        self.used = True
+        self.load(kind, other)
+
     @abstractmethod
     def load(self, kind: Kind, other: End) -> None:
-        """Know one connection, and no other, with ``other``."""
+        """What the daemon has to be told for that."""
 
     @abstractmethod
     def initiate(self) -> tuple[str, int]:
@@ -72,7 +78,7 @@ class Gateway(ABC):
 
     @abstractmethod
     def down(self) -> None:
-        """Take the connection down, if it is there."""
+        """Take the connection down and forget it, if it is there."""
 
     @abstractmethod
     def log(self) -> str:
@@ -173,7 +179,7 @@ class CygnetGateway(Gateway):
         self.machine.text("ipsec auto --up net", IN_TIME)
 
     def down(self) -> None:
-        self.machine.run("ipsec auto --down net; ipsec auto --delete net", IN_TIME)
+        self.machine.run("ipsec auto --delete net", IN_TIME)
 
     def log(self) -> str:
         return self.machine.run("cat /run/pluto/pluto.log 2>/dev/null || logread | grep pluto")[0]

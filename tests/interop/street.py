@@ -8,6 +8,8 @@ QEMU of the first is the hub, and records what goes over it.  The network behind
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from capture import Capture
@@ -37,6 +39,9 @@ class Street:
         self.gateways: dict[str, Gateway] = {
             name: daemon(Guest(name, host, [self.card(name)], folder), ENDS[name]) for name, daemon in DAEMONS.items()
         }
+
+    def settle(self) -> None:
+        """Wait until the guests run, and start their daemons."""
         for name, gateway in self.gateways.items():
             gateway.machine.wait()
             self.join(name, gateway)
@@ -46,6 +51,17 @@ class Street:
         gateway.set_addresses(*(end for other, end in ENDS.items() if other != name))
         gateway.start()
         self.gateways[name] = gateway
+
+    @contextlib.contextmanager
+    def cleared(self) -> Iterator[None]:
+        """Afterwards nothing is up."""
+        yield
+        used = [gateway for gateway in self.gateways.values() if gateway.used]
+        for gateway in used:
+            gateway.down()
+        for gateway in used:
+            gateway.used = False
+            gateway.machine.wait_for("ip xfrm state", lambda said: "proto" not in said)
 
     def card(self, name: str) -> Card | Hub:
         """The card of one on the wire."""

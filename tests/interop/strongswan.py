@@ -6,6 +6,7 @@ its root and a directory of the test as its /run, so what it reads and writes is
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import time
@@ -40,6 +41,7 @@ CONFIG = """charon {{
 }}
 """
 IN_TIME = 20.0
+TUN = "/dev/net/tun"
 # Its log at level 4: `... encryption initiator key => 16 bytes @ 0x...`, then lines of sixteen bytes.
 KEY = re.compile(
     r"\[CHD\]\s+(?:<[^>]*>\s+)?(encryption|integrity) (initiator|responder) key => (\d+) bytes @ \S+\n((?:.*\[CHD\].*?\d+: [0-9A-F ]+.*\n)+)"
@@ -51,6 +53,9 @@ class StrongSwan:
     """charon on a node. ``settings``: more lines of strongswan.conf, section charon."""
 
     def __init__(self, node: Node, tree: Path, folder: Path, settings: str = "") -> None:
+        assert os.access(TUN, os.R_OK | os.W_OK), (
+            f"strongSwan's own ESP needs {TUN}: who runs the tests must be able to open it"
+        )
         self.node = node
         self._folder = folder
         for name in ("x509", "x509ca", "x509crl", "private", "rsa", "pubkey", "conf.d"):

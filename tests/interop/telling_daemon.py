@@ -1,6 +1,6 @@
 """Cygnet's daemon on a fake kernel that writes down what it was given: keys, too, for a test to compare.
 
-Nothing else of it is changed but two waits, which would only make tests long.
+Nothing else of it is changed but three waits, which would only make tests long.
 `python telling_daemon.py FILE [options of ipsec pluto]`; FILE is readable by its owner only.
 """
 
@@ -77,5 +77,6 @@ def replace_constant(module: ModuleType, name: str, value: float) -> None:
 
 replace_constant(exchange, "FIRST_WAIT", 0.3)
 replace_constant(lifetimes, "GRACE", 2.0)
+replace_constant(lifetimes, "LINGER", 1.0)
 fake.FakeKernel = TellingKernel  # type: ignore[misc]
 sys.exit(main(sys.argv[2:]))

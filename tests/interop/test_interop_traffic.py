@@ -37,8 +37,15 @@ KINDS = {
     ),
 }  # fmt: skip
 # libreswan rekeys IKEv1 tunnels only by the clock.
-SHORT = Kind(libreswan={"salifetime": "20s", "rekeymargin": "15s", "rekeyfuzz": "0%"})
-PAIRS = [("cygnet", "strongswan"), ("strongswan", "cygnet"), ("cygnet", "libreswan"), ("libreswan", "cygnet")]
+SHORT = Kind(libreswan={"salifetime": "20s", "rekeymargin": "17s", "rekeyfuzz": "0%"})
+PEERS = ("strongswan", "libreswan")
+# Each kind with each peer; who calls changes from one to the next, the first kind has all four.
+CASES = [
+    (name, *(("cygnet", peer) if (row + column) % 2 == 0 else (peer, "cygnet")))
+    for row, name in enumerate(KINDS)
+    for column, peer in enumerate(PEERS)
+]
+CASES += [("aes cbc", "strongswan", "cygnet"), ("aes cbc", "cygnet", "libreswan")]
 
 
 def test_ping_in_clear_is_seen(clean: Street) -> None:
@@ -56,9 +63,8 @@ def test_the_peers_work(clean: Street) -> None:
     assert_carries(clean, one, other, KINDS["aes cbc"])
 
 
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize(("asks", "answers"), PAIRS, ids=[f"{one} calls {other}" for one, other in PAIRS])
-def test_a_tunnel_carries(clean: Street, asks: str, answers: str, name: str) -> None:
+@pytest.mark.parametrize(("name", "asks", "answers"), CASES, ids=[", ".join(case) for case in CASES])
+def test_a_tunnel_carries(clean: Street, name: str, asks: str, answers: str) -> None:
     """Cygnet and a peer agree on a tunnel: its SAs count the hosts' packets, the wire shows nothing else"""
     one, other = clean.gateways[asks], clean.gateways[answers]
     bring_up(one, other, KINDS[name])
@@ -72,10 +78,10 @@ def test_rekeying_loses_no_packet(clean: Street, rekeys: str) -> None:
     bring_up(*((peer, cygnet) if rekeys == "libreswan" else (cygnet, peer)), SHORT)
     first = set(cygnet.sas())
     mark = clean.wire.mark()
-    cygnet.machine.text(f"busybox ping -c 100 -i 0.1 -W 5 -I {cygnet.host} {peer.host} >/tmp/pings 2>&1 &")
+    cygnet.machine.text(f"busybox ping -c 70 -i 0.1 -W 5 -I {cygnet.host} {peer.host} >/tmp/pings 2>&1 &")
     clean.gateways[rekeys].rekey()
     said = cygnet.machine.wait_for("cat /tmp/pings", lambda text: "packets transmitted" in text)
-    assert "100 packets transmitted, 100 packets received" in said, f"{said}\n{cygnet.log()[-2000:]}"
+    assert "70 packets transmitted, 70 packets received" in said, f"{said}\n{cygnet.log()[-2000:]}"
     frames = clean.wire.since(mark)
     assert {frame.spi for frame in frames if frame.kind == "esp"} > first
     assert kinds(frames).keys() <= {"esp", "ike", "arp"}

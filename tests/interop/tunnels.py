@@ -12,8 +12,8 @@ PATTERN = b"\xa5" * 32
 
 def bring_up(asks: Gateway, answers: Gateway, kind: Kind) -> None:
     """Load a connection at both ends, have one bring it up; both kernels then have the same SPIs."""
-    answers.load(kind, asks.end)
-    asks.load(kind, answers.end)
+    answers.know(kind, asks.end)
+    asks.know(kind, answers.end)
     said, status = asks.initiate()
     assert status == 0, f"{said}\n{answers.log()[-3000:]}"
 

@@ -5,6 +5,7 @@ A value may hold anything but a newline; nothing is split at spaces.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 Section = dict[str, Any]
@@ -20,7 +21,7 @@ def events(text: str, name: str) -> list[Section]:
     return found
 
 
-def _section(lines: Any) -> Section:
+def _section(lines: Iterator[str]) -> Section:
     """Up to the brace that closes it."""
     found: Section = {}
     for line in lines:
@@ -37,8 +38,8 @@ def _section(lines: Any) -> Section:
     raise AssertionError("swanctl's answer ends within a section")
 
 
-def _list(lines: Any) -> list[str]:
-    found = []
+def _list(lines: Iterator[str]) -> list[str]:
+    found: list[str] = []
     for line in lines:
         if line.strip() == "]":
             return found

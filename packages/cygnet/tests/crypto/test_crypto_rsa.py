@@ -33,7 +33,7 @@ def cubic() -> PrivateKey:
 class PythonExponent:
     """Stands for OpenSSL's exponentiation where the library refuses primes that are not safe (from 49 on)."""
 
-    def __init__(self, prime: int, generator: int, secret: int) -> None:  # noqa: ARG002
+    def __init__(self, prime: int, generator: int, secret: int) -> None:
         self.prime, self.secret = prime, secret
 
     def power(self, base: int) -> bytes:

@@ -14,7 +14,7 @@ from cygnet.ike.payloads import Proposal, SecurityAssociation, Transform
 from cygnet.ike.v1 import phase_one, phase_two
 from hypothesis import given
 from hypothesis import strategies as st
-from simulation import EAST, WEST, connection
+from simulation import EAST, NAME, WEST, connection, established
 
 IKE = st.sampled_from([
     IkeProposal(cipher.name, bits, hashed, group)
@@ -212,3 +212,15 @@ def test_any_proposals_are_chosen_from_or_refused_in_words(proposals: tuple[Prop
 def test_esn_is_never_offered(ours: Connection) -> None:
     payload = phase_two.offer_payload(ours, phase_two.Terms(Mode.TUNNEL, 31), 0x1000, 0x1000)
     assert all(t.get(Ipsec.ESN) is None for proposal in payload.proposals for t in proposal.transforms)
+
+
+def test_what_is_weak_is_logged_when_it_is_used_and_only_then() -> None:
+    old = {"ike": (IkeProposal("3des", 192, "md5", 2),), "child": (ChildProposal("3des", 192, "sha1"),)}
+    _, west, east = established(**old)
+    for box in (west, east):
+        assert [line for line in box.log if "weak" in line] == [
+            f'"{NAME}" #1: WARNING: weak, and used because the connection names it: 3des, md5, modp1024',
+            f'"{NAME}" #2: WARNING: weak, and used because the connection names it: 3des, sha1, modp1024',
+        ]
+    _, west, _ = established()
+    assert not west.said("weak")

@@ -40,13 +40,13 @@ class KeyExchange:
     """Our half of one exchange in the group of that number (transforms.GROUPS)."""
 
     def __init__(self, group: int) -> None:
-        self._group = GROUPS[group]
+        self.group = GROUPS[group]
         self._secret = _Modp(group) if group in MODP else _Ecp(group) if group in ECP else _Curve25519()
         self.public = self._secret.public()
 
     def shared(self, peer: bytes) -> bytes:
         """The shared secret g^xy."""
-        group = self._group
+        group = self.group
         if len(peer) != group.size:
             raise BadPublicValue(f"the peer's {group.name} public value has {len(peer)} bytes, not {group.size}")
         try:
@@ -55,7 +55,7 @@ class KeyExchange:
             raise BadPublicValue(f"the peer's {group.name} public value is not one of the group") from None
 
     def __repr__(self) -> str:
-        return f"KeyExchange({self._group.name})"
+        return f"KeyExchange({self.group.name})"
 
 
 class _Modp:

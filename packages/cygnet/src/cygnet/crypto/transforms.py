@@ -106,3 +106,4 @@ CIPHER_BY_IKE = {row.ike: row for row in CIPHERS.values() if row.ike}
 CIPHER_BY_ESP = {row.esp: row for row in CIPHERS.values()}
 HASH_BY_IKE = {row.ike: row for row in INTEGRITIES.values()}
 INTEGRITY_BY_AUTH = {row.auth: row for row in INTEGRITIES.values()}
+WEAK = frozenset(row.name for rows in (CIPHERS, INTEGRITIES, GROUPS) for row in rows.values() if row.weak)

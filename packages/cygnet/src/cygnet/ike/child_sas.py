@@ -84,6 +84,9 @@ class ChildSas:
         live.children.append(child)
         for leg in child.sa.legs:
             self.spis[leg.spi_in] = (live, child)
+        used = [name for leg in child.sa.legs for name in (leg.encryption, leg.integrity)]
+        group = quick.key_exchange.group.name if quick.key_exchange else ""
+        self.engine.warn_weak(live, quick.label, (*used, group))
         self.engine.isakmp.heard(quick.sa)
         self.engine.lifetimes.of_child(live, child)
         self.engine.lifetimes.supersede_children(live, child)

@@ -6,12 +6,13 @@ Sans-I/O: bytes and a clock in; bytes out by ``send``, SAs to `Tunnels`, words t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Connection, Setup
 from cygnet.connection.secret import Secrets
+from cygnet.crypto.transforms import WEAK
 from cygnet.errors import CygnetError
 from cygnet.ike import dispatch, fragments
 from cygnet.ike.certificates import Certificates
@@ -24,6 +25,7 @@ from cygnet.ike.lifetimes import Lifetimes
 from cygnet.ike.live import Attempt, Done, Live, Report
 from cygnet.ike.noise import Noise
 from cygnet.ike.path import NAT_PORT, Path
+from cygnet.ike.progress import LOG
 from cygnet.ike.roster import Roster
 from cygnet.ike.status import status
 from cygnet.ike.timers import Timers
@@ -200,6 +202,11 @@ class Engine:
         self.log(text)
         if live.attempt:
             live.attempt.report(code, text)
+
+    def warn_weak(self, live: Live, label: str, names: Iterable[str]) -> None:
+        """What is weak among the transforms that were agreed on: only a connection that names it gets it."""
+        if weak := ", ".join(name for name in names if name in WEAK):
+            self.tell(live, LOG, f"{label}: WARNING: weak, and used because the connection names it: {weak}")
 
     def send(self, sa: IsakmpSa, packet: bytes) -> None:
         """A packet to the peer, in pieces if it is long and the peer takes pieces."""

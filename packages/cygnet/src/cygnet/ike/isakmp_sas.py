@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Address
+from cygnet.crypto.transforms import GROUPS
 from cygnet.ike.fragments import Assembly
 from cygnet.ike.initiation import serves
 from cygnet.ike.live import Live
@@ -104,6 +105,9 @@ class IsakmpSas:
         sa.established_at = sa.last_heard = self.engine.now
         self.engine.half_open.discard(sa)
         sa.forget_timers()
+        if sa.offer:
+            used = sa.offer.proposal
+            self.engine.warn_weak(sa.live, sa.label, (used.encryption, used.hash, GROUPS[used.group].name))
         self.engine.lifetimes.of_isakmp(sa)
         if any(one.type == Notify.INITIAL_CONTACT for one in notifications):
             self.first_contact(sa)
