@@ -119,7 +119,7 @@ def lint(_: Context) -> None:
 
 @task(help={"minutes": "how long, all targets together (default: 10; 0: until Ctrl-C)"})
 @told
-def fuzz(_: Context, minutes: float = 10) -> None:
+def fuzz(_: Context, minutes: str = "10") -> None:
     """Throw made-up packets at the keying daemon, guided by what they reach (atheris).
 
     Goes on where the last run stopped; an input that fails is kept in the cache and named.

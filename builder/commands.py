@@ -95,11 +95,13 @@ def lint() -> int:
     return max(subprocess.run([sys.executable, "-m", *check], cwd=PROJECT).returncode for check in checks)
 
 
-def fuzz(minutes: float) -> None:
+def fuzz(minutes: str) -> None:
     """See tasks.fuzz."""
     from builder import fuzz as fuzzing
 
-    fuzzing.fuzz(settings(), minutes)
+    if not re.fullmatch(r"\d{1,5}(\.\d+)?", minutes):
+        raise CygnetError(f"--minutes={minutes}: expected a number of minutes, such as 10 or 0.5; 0 is until Ctrl-C")
+    fuzzing.fuzz(settings(), float(minutes))
 
 
 def lock(package: str) -> None:

@@ -59,7 +59,7 @@ def connections(keys: dict[str, RsaKey]) -> str:
 
 @pytest.fixture(scope="module")
 def daemons(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
-    """Two boxes whose daemons know every connection of this module."""
+    """Two boxes whose daemons run; every connection of this module stands in their files."""
     for box in boxes.values():
         box.log_in()
     keys = {"a": make_key(), "b": make_key()}
@@ -215,3 +215,5 @@ def test_rekeying_loses_no_packet(fresh: Offices) -> None:
     used = {frame.spi for frame in frames if frame.kind == "esp"}
     assert len(used) >= 6
     assert first < used
+    stands(fresh, 2)
+    assert not first & {sa.spi for sa in read_sas(fresh.a.box)}

@@ -16,6 +16,7 @@ MISTAKES = [
     (["build", "--package=busibox"], "error: No package is called 'busibox'; did you mean busybox?"),
     (["why", "--package=busibox"], "No package is called 'busibox'; did you mean"),
     (["box", "--name=../shop"], "error: --name=../shop: a box is called by letters, digits and hyphens, 63 at most"),
+    (["fuzz", "--minutes=long"], "error: --minutes=long: expected a number of minutes, such as 10 or 0.5"),
     (["sbom", "--board=pc"], "No board is called 'pc'; "),
 ]
 

@@ -29,7 +29,7 @@ from builder.sources.mirror import mirrors
 
 LISTS = Path(__file__).with_name("peers.toml")
 DAY, WEEK = 86_400, 604_800
-DOWNLOADS_AT_ONCE = 4
+DOWNLOADS_AT_ONCE = 8
 LOADER = "usr/lib64/ld-linux-x86-64.so.2"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 # apt: 'http://mirror/debian/pool/main/n/name.deb' name.deb 1234 SHA256:...

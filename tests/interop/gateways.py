@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 from box import Box
 from guest import Guest
@@ -42,7 +43,8 @@ class Gateway(ABC):
     """A daemon on a machine with an address on the wire, and a host's address behind it. ``used``: it has a connection."""
 
     def __init__(self, machine: Guest | Box, end: End) -> None:
-        self.machine = machine
+        # Any: what only one of the two has is used where only that one can be.
+        self.machine: Any = machine
         self.end = end
         self.host = end.network.replace("0/24", "1")
         self.used = False

@@ -9,7 +9,7 @@ QEMU of the first is the hub, and records what goes over it.  The network behind
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from capture import Capture
@@ -26,7 +26,11 @@ ENDS = {
     name: End(f"192.0.2.{number}", f"10.{number}.0.0/24")
     for number, name in enumerate((BOX, "strongswan", "libreswan", "cygnet"), 1)
 }
-DAEMONS = {"strongswan": StrongSwanGateway, "libreswan": LibreswanGateway, "cygnet": CygnetGuest}
+DAEMONS: dict[str, Callable[[Guest, End], Gateway]] = {
+    "strongswan": StrongSwanGateway,
+    "libreswan": LibreswanGateway,
+    "cygnet": CygnetGuest,
+}
 HUB = "strongswan"
 
 

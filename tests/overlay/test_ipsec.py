@@ -32,8 +32,8 @@ def kernel(box: Box) -> Box:
     return box
 
 
-def service(box: Box, script: str) -> subprocess.CompletedProcess[str]:
-    return box.run([str(box.root / script)])
+def service(box: Box, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return box.run([str(box.root / script), *arguments])
 
 
 def make_key(box: Box) -> str:
@@ -73,8 +73,17 @@ def test_the_box_forwards_while_the_daemon_runs(kernel: Box) -> None:
     assert kernel.read("proc/sys/net/ipv6/conf/eth1/accept_ra") == "0\n"
     assert kernel.calls("ipsec") == ["ipsec pluto"]
     # when the daemon has ended, all settings are those of the file.
-    service(kernel, FINISH)
+    service(kernel, FINISH, "0", "0")
     assert kernel.calls("sysctl") == [f"sysctl -e -q -p {kernel.root}/etc/sysctl.conf"]
+
+
+@pytest.mark.parametrize(("status", "waits"), [("0", []), ("1", ["sleep 10"]), ("-1", ["sleep 10"])])
+def test_a_daemon_that_fails_is_not_started_again_at_once(kernel: Box, status: str, waits: list[str]) -> None:
+    (kernel.fakes / "sleep").unlink()
+    kernel.fake("sleep")
+    kernel.fake("sysctl")
+    service(kernel, FINISH, status, "9")
+    assert kernel.calls("sleep") == waits
 
 
 def test_the_daemon_waits_for_random_numbers(kernel: Box) -> None:

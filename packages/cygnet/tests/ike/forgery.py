@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from cygnet.ike.fields import HEADER, Wire
+from cygnet.ike.fields import HEADER, Wire, build
 from cygnet.ike.message import HEADER_SIZE, Header, read_header, split
 from cygnet.ike.numbers import FLAG_ENCRYPTED, Exchange
 from cygnet.ike.path import Path
-from cygnet.ike.payloads import HashData
+from cygnet.ike.payloads import (
+    HashData,
+    Identification,
+    KeyExchangeData,
+    Nonce,
+    Proposal,
+    SecurityAssociation,
+    Transform,
+)
 from cygnet.ike.v1.sa import IsakmpSa
-from simulation import Box, Network
+from simulation import Box, Network, works
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,6 @@ def chain_of(payloads: Sequence[Raw]) -> bytes:
 
 def raw(*payloads: Wire) -> list[Raw]:
     """Payloads of ours as raw ones."""
-    from cygnet.ike.fields import build
-
     return [Raw(one.TYPE, build(one)) for one in payloads]
 
 
@@ -94,3 +100,32 @@ def nth(number: int, change: Callable[[bytes], bytes], count: int = 1) -> Callab
         return change(packet) if number <= seen < number + count else packet
 
     return tamper
+
+
+# A quick mode of west's that is good, whole and payload by payload.
+QUICK_SA = SecurityAssociation((Proposal(0, 3, b"\x12\x34\x56\x78", (Transform(1, 20, ((4, 1), (6, 128), (3, 31))),)),))
+QUICK_NONCE = Nonce(bytes(32))
+QUICK_KE = KeyExchangeData(bytes(range(32)))
+FROM_WEST = (Identification(4, bytes.fromhex("0a010000ffffff00")), Identification(4, bytes.fromhex("0a020000ffffff00")))
+QUICK = raw(QUICK_SA, QUICK_NONCE, QUICK_KE, *FROM_WEST)
+
+
+def check(network: Network, west: Box, east: Box) -> None:
+    """The tunnel stands and nothing broke."""
+    assert network.bugs() == []
+    assert west.engine.bugs == east.engine.bugs == 0
+    assert works(west, east), west.log[-6:] + east.log[-6:]
+
+
+def unharmed(network: Network, west: Box, east: Box, seconds: float = 1.0) -> None:
+    """The tunnel of before still stands, and nothing was added to it."""
+    network.run(seconds)
+    check(network, west, east)
+    assert (west.pairs(), east.pairs(), west.isakmp(), east.isakmp()) == (1, 1, 1, 1)
+
+
+def swap(packet: bytes, kind: int, body: bytes) -> bytes:
+    """The packet with another body in its payload of that kind, if it is in clear and has one."""
+    if packet[19] & FLAG_ENCRYPTED:
+        return packet
+    return rewritten(packet, lambda found: [Raw(kind, body) if one.type == kind else one for one in found])

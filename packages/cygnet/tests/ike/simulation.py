@@ -339,7 +339,63 @@ def path_of(local: str, remote: str, local_port: int = 500, remote_port: int = 5
     return Path(ip_address(local), local_port, ip_address(remote), remote_port)
 
 
+# A few minutes a pair, or a day.
+SHORT = {"ike_lifetime": 900.0, "key_life": 400.0, "rekey_margin": 60.0, "rekey_fuzz": 0.5}
+LONG_LIVED = {"ike_lifetime": 86400.0, "key_life": 86400.0}
+Told = list[tuple[float, str]]
+
+
+def watch(network: Network, west: Box, east: Box) -> Told:
+    """Try a packet each way after whatever happens; what was not delivered is noted."""
+    lost: Told = []
+
+    def look() -> None:
+        for outcome in carried(west, east):
+            if outcome != "delivered":
+                lost.append((network.now, outcome))
+
+    network.each_step = look
+    return lost
+
+
+def deaf(box: Box) -> Tamper:
+    """A tamper that cuts a box off in both directions."""
+    return lambda path, packet: None if box.address in (str(path.local), str(path.remote)) else packet
+
+
+def one_each(west: Box, east: Box) -> bool:
+    """One pair and one ISAKMP SA on both sides, and nothing else in the kernels."""
+    counts = (west.pairs(), east.pairs(), west.isakmp(), east.isakmp())
+    return counts == (1, 1, 1, 1) and len(west.kernel.sas) == len(east.kernel.sas) == 2
+
+
 __all__ = [
-    "EAST", "EAST_HOST", "EAST_NET", "FAST_CHILD", "FAST_IKE", "NAME", "PSK", "SECRET", "STORM", "WEST", "WEST_HOST",
-    "WEST_NET", "Box", "Network", "Sent", "Weather", "carried", "connection", "established", "pair", "path_of", "works",
+    "EAST",
+    "EAST_HOST",
+    "EAST_NET",
+    "FAST_CHILD",
+    "FAST_IKE",
+    "LONG_LIVED",
+    "NAME",
+    "PSK",
+    "SECRET",
+    "SHORT",
+    "STORM",
+    "WEST",
+    "WEST_HOST",
+    "WEST_NET",
+    "Box",
+    "Network",
+    "Sent",
+    "Told",
+    "Weather",
+    "carried",
+    "connection",
+    "deaf",
+    "established",
+    "one_each",
+    "pair",
+    "path_of",
+    "watch",
+    "works",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from cygnet.connection.connection import DpdAction
 from simulation import STORM, Box, Network, Weather, carried, pair
 
 SHORT_RUNS, CHUNK = 10_000, 500
-LONG_RUNS, LONG_CHUNK = 200, 50
+LONG_RUNS, LONG_CHUNK = 100, 50
 REKEYED = {"ike_lifetime": 900.0, "key_life": 400.0, "rekey_margin": 60.0, "dpd_action": DpdAction.RESTART}
 
 

@@ -10,6 +10,7 @@ from cygnet.ike.live import Live
 from cygnet.ike.numbers import Notify
 from cygnet.ike.payloads import Notification
 from cygnet.ike.progress import SERIOUS
+from cygnet.ike.timers import Timer
 from cygnet.ike.v1 import informational
 from cygnet.ike.v1.sa import IsakmpSa
 
@@ -24,6 +25,7 @@ class Watch:
     sequence: int
     packets: int = 0
     asked: bool = False
+    timer: Timer | None = None
 
 
 class DeadPeers:
@@ -41,7 +43,9 @@ class DeadPeers:
 
     def forget(self, sa: IsakmpSa) -> None:
         """The SA has gone."""
-        self._watches.pop(sa, None)
+        watch = self._watches.pop(sa, None)
+        if watch and watch.timer:
+            watch.timer.cancel()
 
     def _later(self, sa: IsakmpSa) -> None:
         connection = sa.live.connection
@@ -49,8 +53,7 @@ class DeadPeers:
         wait = (
             min(connection.dpd_delay, connection.dpd_timeout / 3) if self._watches[sa].asked else connection.dpd_delay
         )
-        sa.timers.append(self.engine.timers.at(self.engine.now + wait, lambda: self._look(sa)))
-        del sa.timers[:-8]
+        self._watches[sa].timer = self.engine.timers.at(self.engine.now + wait, lambda: self._look(sa))
 
     def _look(self, sa: IsakmpSa) -> None:
         watch = self._watches.get(sa)

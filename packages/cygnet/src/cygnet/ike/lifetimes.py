@@ -110,7 +110,7 @@ class Lifetimes:
     def supersede_children(self, live: Live, new: Child) -> None:
         """Older pairs for the same traffic go; whoever began the winner's exchange deletes them, after a grace."""
         for old in list(live.children):
-            if old is new or not _same_traffic(old, new) or not old.outbound or old.replaced:
+            if old is new or not _same_traffic(old, new) or old.replaced:
                 continue
             loser = self._losing_child(old, new)
             winner = new if loser is old else old

@@ -21,7 +21,7 @@ ATTR_CRYPT, ATTR_COMP, ATTR_ENCAP, ATTR_TMPL, ATTR_REPLAY = 2, 3, 4, 5, 10
 ATTR_AEAD, ATTR_AUTH_TRUNC, ATTR_MARK, ATTR_REPLAY_ESN = 18, 20, 21, 23
 ATTR_SET_MARK, ATTR_SET_MARK_MASK, ATTR_IF_ID = 29, 30, 31
 _ESP_IN_UDP = 2
-_ANY_FAMILY, _ESN = 32, 128  # flags of an SA
+_ANY_FAMILY, _ALIGN_4, _ESN = 32, 64, 128  # flags of an SA
 _ALL = 0xFFFFFFFF
 _LEGACY_WINDOW = 32
 
@@ -78,10 +78,15 @@ def sa(wanted: Sa, replay: bytes = b"") -> bytes:
             family_of(wanted.key.destination),
             _MODES[wanted.mode],
             legacy,
-            flags | (_ESN if wanted.esn else 0),
+            flags | (_ESN if wanted.esn else 0) | _alignment(wanted.key),
         )
     )
     return body.ljust(structs.SA_SIZE, b"\0") + b"".join(_sa_attributes(wanted, replay))
+
+
+def _alignment(key: SaKey) -> int:
+    """An AH header in IPv4 is a multiple of 4 bytes, not of 8 (RFC 4302, section 3.3.3.2.1)."""
+    return _ALIGN_4 if key.protocol == "ah" and key.destination.version == 4 else 0
 
 
 def _sa_attributes(wanted: Sa, replay: bytes) -> Iterator[bytes]:

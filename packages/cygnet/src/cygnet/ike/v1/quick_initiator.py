@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from cygnet.connection.connection import Type
 from cygnet.connection.selector import Selector
 from cygnet.crypto.exchange import KeyExchange
 from cygnet.ike.fields import Malformed, Wire
 from cygnet.ike.message import Header
 from cygnet.ike.numbers import Mode, Notify
-from cygnet.ike.payloads import KeyExchangeData, NatOriginalAddress, Nonce, Notification
+from cygnet.ike.payloads import (
+    KeyExchangeData,
+    NatOriginalAddress,
+    Nonce,
+    Notification,
+    Proposal,
+)
 from cygnet.ike.progress import STATE_QUICK_I1, SUCCESS
 from cygnet.ike.v1 import phase_two, selectors
 from cygnet.ike.v1.exchange import Refused
 from cygnet.ike.v1.quick_mode import QuickMode
+
+# Seconds that the old pair still sends after a rekeying.
+TAKE_OVER = 0.5
 
 
 class QuickInitiator(QuickMode):
@@ -60,13 +72,15 @@ class QuickInitiator(QuickMode):
         answer, identities, peer_public = self.read(message)
         modes, groups = (self.terms.mode,), (self.terms.group,)
         chosen = phase_two.choose(answer, self.connection.child, modes, groups)
-        if len(answer.proposals) != len(chosen.proposals) or (chosen.cpi and not self.connection.compress):
+        if not _is_one_choice(answer.proposals, chosen.proposals) or (chosen.cpi and not self.connection.compress):
             raise Malformed("the answer has more proposals than one choice needs, or IPComp that was not offered")
         if identities and [selectors.read(one) for one in identities] != [self.ours, self.theirs]:
             raise Refused(Notify.INVALID_ID_INFORMATION, "the peer answered for other traffic than it was asked for")
         self.child = self.make_child(chosen, self.ours, self.theirs, self.shared(chosen.terms, peer_public))
         self.answered(packet)
-        self.engine.children.install(self.child, inbound=True, outbound=True)
+        # The peer may have its new SA only once it has our last message: the old pair goes on sending for a moment.
+        successor = any(older.outbound for older in self.live.children)
+        self.engine.children.install(self.child, inbound=True, outbound=not successor)
         self.quick_state = "STATE_QUICK_I2"
         keys = self.sa.need_keys()
         self.transmit(self._confirmation(keys.hash, keys.a), awaiting=False)
@@ -74,6 +88,16 @@ class QuickInitiator(QuickMode):
             self.live, SUCCESS, f"{self.label}: STATE_QUICK_I2: sent QI2, IPsec SA established {describe(self)}"
         )
         self.engine.children.established(self)
+        if successor:
+            self.engine.timers.at(self.engine.now + TAKE_OVER, self._take_over)
+
+    def _take_over(self) -> None:
+        """Send by the new pair from now on."""
+        child = self.child
+        if child is None or child not in self.live.children or child.outbound:
+            return
+        if not self.engine.guard(partial(self.engine.children.install, child, inbound=False, outbound=True)):
+            self.engine.children.remove(self.live, child, "it cannot send", tell_peer=True)
 
     def _confirmation(self, hash_name: str, skeyid_a: bytes) -> bytes:
         from cygnet.crypto.derive import hash_3
@@ -112,3 +136,12 @@ def describe(quick: QuickMode) -> str:
     leg = quick.child.sa.legs[-1]
     suite = "-".join(word for word in (leg.encryption, leg.integrity) if word)
     return f"{{{leg.protocol.upper()}=>0x{leg.spi_out:08x} <0x{leg.spi_in:08x} {suite}}}"
+
+
+def _is_one_choice(answer: Sequence[Proposal], chosen: Sequence[Proposal]) -> bool:
+    """strongSwan's answer with IPComp goes on with the same SA without it; that says nothing new."""
+    main, *_ = chosen
+    rest = [(one.protocol, one.spi) for one in answer[len(chosen) :]]
+    return tuple(answer[: len(chosen)]) == tuple(chosen) and set(rest) <= (
+        {(main.protocol, main.spi)} if len(chosen) > 1 else set()
+    )
