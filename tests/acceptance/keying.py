@@ -17,7 +17,9 @@ from box import Box
 from offices import Offices, Side, read_sas
 
 PROJECT = Path(__file__).resolve().parents[2]
-CONFIGURATION, SECRETS, STOCK = "/etc/ipsec.conf", "/etc/ipsec.secrets", "/root/ipsec.conf.stock"
+CONFIGURATION, SECRETS = "/etc/ipsec.conf", "/etc/ipsec.secrets"
+# Where both are meanwhile, as they were.
+STOCK = "/root/stock"
 LINK = "/run/service/ipsec"
 # How long a machine that is busy with something else may take for a negotiation.
 PATIENCE = 90
@@ -74,16 +76,18 @@ def write(box: Box, file: str, text: str, mode: str = "600") -> None:
 
 def configure(side: Side, connections: str, secrets: str) -> None:
     """Configuration and secrets of one box, whose daemon does not run. `forget` brings back what was there."""
-    side.box.run(f"test -e {STOCK} || cp {CONFIGURATION} {STOCK}")
+    # A new box is still making its key.
+    side.box.wait_for(f"ls {SECRETS}", lambda text: text == SECRETS, 2 * PATIENCE)
+    side.box.text(f"test -e {STOCK} || {{ mkdir {STOCK} && cp -p {CONFIGURATION} {SECRETS} {STOCK}/; }}")
     stop(side)
     write(side.box, CONFIGURATION, SETUP + connections, "644")
     write(side.box, SECRETS, secrets)
 
 
 def forget(side: Side) -> None:
-    """No daemon, and the configuration as the image has it, also after the power cut that ends these tests."""
+    """No daemon, and both files as they were, also after the power cut that ends these tests."""
     stop(side)
-    side.box.text(f"rm -f {SECRETS} && mv {STOCK} {CONFIGURATION} && sync")
+    side.box.text(f"mv {STOCK}/* /etc/ && rmdir {STOCK} && sync")
 
 
 def stop(side: Side) -> None:

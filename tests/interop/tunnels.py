@@ -20,7 +20,7 @@ def bring_up(asks: Gateway, answers: Gateway, kind: Kind) -> None:
     def same(_: str) -> bool:
         return len(asks.sas(kind.protocol)) == 2 and asks.sas(kind.protocol).keys() == answers.sas(kind.protocol).keys()
 
-    answers.machine.wait_for("true", same, 20)
+    answers.machine.wait_for("true", same)
 
 
 def assert_carries(street: Street, one: Gateway, other: Gateway, kind: Kind) -> None:

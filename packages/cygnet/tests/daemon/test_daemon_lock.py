@@ -27,7 +27,8 @@ def test_the_lock_names_its_holder_and_keeps_a_second_daemon_out(tmp_path: Path)
 def test_a_crash_leaves_nothing_that_keeps_the_next_one_out(tmp_path: Path) -> None:
     """Given a daemon that was killed, when the next one starts, then it takes the stale file over."""
     code = f"import os, pathlib; from cygnet.daemon.lock import Lock; Lock(pathlib.Path({str(tmp_path)!r}, 'pluto.pid')); os.kill(os.getpid(), 9)"
-    done = subprocess.run([sys.executable, "-c", code], check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert done.returncode == -9
     assert (tmp_path / "pluto.pid").exists()
     assert service.pid(str(tmp_path / "pluto")) == 0

@@ -113,7 +113,7 @@ def _respond(engine: Engine, header: Header, packet: bytes, path: Path) -> None:
     try:
         main.receive(header, packet)
     except NoProposal as error:
-        engine.log(f"{sa.label}: {path}: {error}")
+        engine.noise(path, f"{sa.label}: {error}")
         known = any(live.connection.there.host == path.remote for live in candidates)
         hint = f"this end takes: {error.ours}" if known else ""
         answer_in_clear(engine, header, path, Notify.NO_PROPOSAL_CHOSEN, hint)
