@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from cygnet.errors import CygnetError
@@ -28,7 +29,7 @@ class Refused(CygnetError):
         super().__init__(reason)
 
 
-class Exchange:
+class Exchange(ABC):
     """One exchange over an ISAKMP SA. Subclasses have the steps."""
 
     def __init__(self, engine: Engine, sa: IsakmpSa) -> None:
@@ -92,9 +93,9 @@ class Exchange:
         """No answer came to the last of many copies."""
         self.given_up(reason)
 
+    @abstractmethod
     def given_up(self, reason: str) -> None:
         """No answer came, or one that ends it."""
-        raise NotImplementedError
 
     def unanswered(self) -> str:
         """What it means that no answer came, in words."""

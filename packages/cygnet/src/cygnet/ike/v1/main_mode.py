@@ -7,6 +7,7 @@ I: IDii, proof     -> encrypted  R: IDir, proof
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from cygnet.crypto import derive
@@ -66,9 +67,9 @@ class MainMode(exchange.Exchange):
         self.skeyid = b""
         self.asked_for_certificate = False
 
+    @abstractmethod
     def receive(self, header: Header, packet: bytes) -> None:
         """Take a message of this exchange. Raises Malformed or Refused."""
-        raise NotImplementedError
 
     def vendor_ids(self) -> tuple[VendorId, ...]:
         """What we can do."""

@@ -5,6 +5,7 @@ I: HASH(1), SA, Ni, [KE,] IDci, IDcr  ->   R: HASH(2), SA, Nr, [KE,] IDci, IDcr 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Connection, Type
@@ -56,9 +57,9 @@ class QuickMode(Base):
         self.child: Child | None = None
         self.peer_spi, self.protocol = b"", int(Protocol.ESP)
 
+    @abstractmethod
     def receive(self, header: Header, packet: bytes) -> None:
         """Take a message of this exchange. Raises Malformed, Refused, NoProposal, KernelError."""
-        raise NotImplementedError
 
     @property
     def label(self) -> str:
