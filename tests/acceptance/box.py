@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import gzip
 import shlex
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from labgrid.strategy import StrategyError
 from labgrid.target import Target
 from strategy import BoxStrategy
+from waiting import wait_for
 
 # BusyBox's line editor takes 1,023 characters; labgrid's own words and quotes need some of them.
 LINE = 700
@@ -98,13 +98,7 @@ class Box:
 
     def wait_for(self, command: str, good: Callable[[str], bool], seconds: float = 60.0) -> str:
         """Repeat a command until its output is good; the last output fails the test if it never is."""
-        end = time.monotonic() + seconds
-        while True:
-            output, _ = self.run(command)
-            if good(output):
-                return output
-            assert time.monotonic() < end, f"{self.name}: after {seconds:.0f} s `{command}` still says: {output}"
-            time.sleep(0.5)
+        return wait_for(self, command, good, seconds)
 
     def send(self, file: Path, to: str) -> None:
         """Copy a file to the box over the serial line, as short lines of base64; its checksum is compared."""

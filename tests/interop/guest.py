@@ -17,6 +17,7 @@ from pathlib import Path
 
 from debian_tree import in_tree, kept, tree
 from network import Node
+from waiting import wait_for
 
 from builder.qemu import BARE, Card, wire_end
 
@@ -136,13 +137,7 @@ class Guest:
 
     def wait_for(self, command: str, good: Callable[[str], bool], seconds: float = 60.0) -> str:
         """Repeat a command until its output is good; the last output fails the test if it never is."""
-        end = time.monotonic() + seconds
-        while True:
-            output, _ = self.run(command)
-            if good(output):
-                return output
-            assert time.monotonic() < end, f"{self.name}: after {seconds:.0f} s `{command}` still says: {output}"
-            time.sleep(0.3)
+        return wait_for(self, command, good, seconds)
 
     def off(self) -> None:
         """Cut its power."""
