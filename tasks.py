@@ -83,15 +83,15 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
     commands.box(board, name)
 
 
-@task(help={**BOARD, **FROZEN, **JOBS})
+@task(help={**BOARD, "peer": "the other box's board (default: the same)", **FROZEN, **JOBS})
 @told
-def smoke(_: Context, board: str = DEFAULT_BOARD, frozen: bool = False, jobs: int = 0) -> None:
+def smoke(_: Context, board: str = DEFAULT_BOARD, peer: str = "", frozen: bool = False, jobs: int = 0) -> None:
     """Build a board, boot two boxes of it in QEMU and run the acceptance tests on them.
 
-    Ends with what was proved, one line a test, and where the image is. JUnit XML and the consoles'
-    logs are in images/BOARD/acceptance/.
+    With --peer one box is of another board, and the tests are those of two boxes on a wire. Ends with what was
+    proved, one line a test, and where the image is. JUnit XML and the consoles' logs are in images/BOARD/acceptance/.
     """
-    status = commands.smoke(board, frozen, jobs)
+    status = commands.smoke(board, peer, frozen, jobs)
     if status:
         raise Exit(code=status)
 
@@ -165,7 +165,7 @@ def why(_: Context, package: str, board: str = DEFAULT_BOARD) -> None:
     commands.why(board, package)
 
 
-@task(help={"package": "only this package's source"})
+@task(help={"package": "only this package's source, or this Debian package of the tools tree"})
 @told
 def lock(_: Context, package: str = "") -> None:
     """Lock the newest version of every source and tool that can be had whole today.

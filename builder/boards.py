@@ -33,7 +33,11 @@ class Rust(_Table, frozen=True):
 
 
 class Cpu(_Table, frozen=True):
-    """What user space is compiled for; equal tables mean equal packages."""
+    """What user space is compiled for; equal tables mean equal packages.
+
+    ``binutils``: prefix of GNU binutils in the tools tree; ``scan``: the table of what the CPU executes, in
+    builder/checks; ``filter``: xz's filter for its code in a squashfs.
+    """
 
     name: str
     zig_target: str
@@ -43,20 +47,25 @@ class Cpu(_Table, frozen=True):
     openssl: tuple[str, ...]
     rust: Rust
     scan: str
+    binutils: str
     assembler: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
+    filter: Literal["", "x86", "arm", "armthumb"] = ""
 
 
 class Kernel(_Table, frozen=True):
-    """Which kernel: ``arch`` as in ARCH=, ``image`` as a path in the build tree.
+    """Which kernel: ``arch`` as in ARCH=, ``image`` and ``device_tree`` as paths in the build tree.
 
-    ``tools``: prefix of the compiler's name in the tools tree; ``arguments``: for the command line.
+    ``tools``: prefix of the compiler's name in the tools tree, and the group that brings it; ``arguments``: for the
+    command line; ``load_address``: where a boot loader puts it that does not find that out by itself.
     """
 
     arch: str
     image: str
     tools: str
     arguments: tuple[str, ...] = ()
+    device_tree: str = ""
+    load_address: int = 0
 
 
 class Console(_Table, frozen=True):
@@ -67,12 +76,16 @@ class Console(_Table, frozen=True):
 
 
 class Disk(_Table, frozen=True):
-    """Boot loader and the sizes of the partitions, in MiB."""
+    """Boot loader and the sizes of the partitions, in MiB.
 
-    loader: Literal["grub-pc"]
+    ``kernel_mib``: the last MiB of each slot, where a loader finds the kernel that cannot look into a squashfs.
+    """
+
+    loader: Literal["grub-pc", "u-boot", "direct"]
     boot_mib: Size
     slot_mib: Size
     data_mib: Size
+    kernel_mib: int = 0
 
 
 class Budget(_Table, frozen=True):
@@ -83,13 +96,18 @@ class Budget(_Table, frozen=True):
 
 
 class Qemu(_Table, frozen=True):
-    """The board's twin: program, fixed arguments, how disk and network cards are attached."""
+    """The board's twin: program, fixed arguments, how disk and network cards are attached.
+
+    In ``arguments``, ``{kernel}``, ``{device-tree}`` and ``{firmware}`` are files of the image, ``{command-line}`` is
+    the kernel's.  ``firmware``: a file of the tools tree that becomes the image's.
+    """
 
     program: str
     memory_mib: Size
     arguments: tuple[str, ...]
     drive: str
     nic: str
+    firmware: str = ""
 
 
 class Board(_Table, frozen=True):

@@ -75,11 +75,11 @@ def _make_box(project: Project, plan: Plan, stock: Path, to: Path, name: str) ->
     make_box(plan.board, name, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log"))
 
 
-def smoke(board: str, frozen: bool, jobs: int) -> int:
+def smoke(board: str, peer: str, frozen: bool, jobs: int) -> int:
     """See tasks.smoke."""
     from builder import smoke as smoking
 
-    return smoking.smoke(board, frozen, jobs)
+    return smoking.smoke(board, peer, frozen, jobs)
 
 
 def test(only: str, jobs: int) -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from builder.errors import SourceError
+from builder.names import unknown
 from builder.plan import SOURCES_LOCK, Project
 from builder.recipes.package import DebianSource, PypiSource
 from builder.sources import pypi
@@ -20,7 +21,7 @@ from builder.tools.tree import packages_of, read_groups
 
 
 def lock_all(project: Project, only: str = "") -> list[str]:
-    """Lock every source and tool, or the source of package ``only``; one line a change."""
+    """Lock every source and tool, or the source of package ``only`` or the tool ``only``; one line a change."""
     downloads = Downloads(project.settings.downloads)
     sources = {
         r.package.source.name: r.package.source
@@ -30,16 +31,18 @@ def lock_all(project: Project, only: str = "") -> list[str]:
     found = _complete_all(
         {name: partial(_locate, project.index, source, downloads) for name, source in sources.items()}
     )
+    all_tools = packages_of(read_groups(), tuple(read_groups()))
+    if only and only not in project.recipes and only not in all_tools:
+        raise unknown("package or tool", only, [*project.recipes, *all_tools])
+    tools = _complete_all(
+        {
+            name: partial(_complete, name, project.index.binary(name, suites), downloads, ())
+            for name, suites in all_tools.items()
+            if only in ("", name)
+        }
+    )
     changes = _write(project.settings.packages / SOURCES_LOCK, found, keep=bool(only))
-    if not only:
-        tools = _complete_all(
-            {
-                name: partial(_complete, name, project.index.binary(name, suites), downloads, ())
-                for name, suites in packages_of(read_groups(), tuple(read_groups())).items()
-            }
-        )
-        changes += _write(TOOLS_LOCK, tools, keep=False)
-    return changes
+    return changes + _write(TOOLS_LOCK, tools, keep=bool(only))
 
 
 def _complete_all(wanted: dict[str, Callable[[], Locked]]) -> Lock:

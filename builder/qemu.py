@@ -14,6 +14,9 @@ from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError
+from builder.image.command_line import first_slot
+from builder.image.disk import FIRMWARE
+from builder.image.rootfs import DEVICE_TREE
 
 # No floppy, CD or VGA: the firmware probes nothing that the board lacks, and is through in half a second.
 BARE = ("-nodefaults", "-display", "none")
@@ -74,9 +77,25 @@ def model(board: Board) -> tuple[str, str]:
         raise CygnetError(f"{board.folder / 'board.toml'}: [qemu] arguments must name -M and -cpu") from None
 
 
-def devices(board: Board, disk: Path, cards: Sequence[Card], restarts: bool = True) -> list[str]:
+def arguments(board: Board, image: Path) -> list[str]:
+    """The board's own arguments, with the files of the image in the folder ``image`` filled in."""
+    known = {
+        "kernel": str(image / "kernel"),
+        "device-tree": str(image / DEVICE_TREE),
+        "firmware": str(image / FIRMWARE),
+        "command-line": first_slot(board),
+    }
+    try:
+        return [word.format_map(known) for word in board.qemu.arguments]
+    except (KeyError, ValueError) as error:
+        raise CygnetError(
+            f"{board.folder / 'board.toml'}: [qemu] arguments: {error}; what can be filled in: {', '.join(known)}"
+        ) from None
+
+
+def devices(board: Board, image: Path, disk: Path, cards: Sequence[Card], restarts: bool = True) -> list[str]:
     """Everything but program, machine, CPU, memory and serial line. ``restarts``: else a reboot ends QEMU."""
-    fixed = list(board.qemu.arguments)
+    fixed = arguments(board, image)
     for option in ("-M", "-cpu"):
         place = fixed.index(option)
         del fixed[place : place + 2]
@@ -89,13 +108,13 @@ def devices(board: Board, disk: Path, cards: Sequence[Card], restarts: bool = Tr
 
 
 def command(
-    board: Board, disk: Path, cards: Sequence[Card], serial: str = "mon:stdio", restarts: bool = True
+    board: Board, image: Path, disk: Path, cards: Sequence[Card], serial: str = "mon:stdio", restarts: bool = True
 ) -> list[str]:
-    """The whole command line."""
+    """The whole command line; ``image``: the folder of the image that ``disk`` was made from."""
     machine, cpu = model(board)
     memory = str(board.qemu.memory_mib)
     head = [board.qemu.program, "-M", machine, "-cpu", cpu, "-m", memory, "-serial", serial]
-    return head + devices(board, disk, cards, restarts)
+    return head + devices(board, image, disk, cards, restarts)
 
 
 def interactive(board: Board, disk: Path, ssh_port: int = 0) -> int:
@@ -105,7 +124,7 @@ def interactive(board: Board, disk: Path, ssh_port: int = 0) -> int:
     print(f"{board.name} boots from {disk}, its serial line is here. {LEAVE}")
     if ssh_port:
         print(f"SSH to the box: ssh -p {ssh_port} root@127.0.0.1")
-    return subprocess.run(command(board, disk, cards), check=False).returncode
+    return subprocess.run(command(board, disk.parent, disk, cards), check=False).returncode
 
 
 def program(board: Board) -> Path:

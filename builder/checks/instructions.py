@@ -54,13 +54,16 @@ class Exception_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # no
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """What a CPU has: instructions, prefixes, registers that it lacks; and the exceptions."""
+    """What a CPU has: instructions, prefixes, registers that it lacks; and the exceptions.
+
+    ``objdump``: options; without ``instructions`` it has all that objdump knows then.
+    """
 
     objdump: tuple[str, ...]
     prefixes: str
-    instructions: dict[str, str]
-    forms: dict[str, str]
     lacks: str
+    instructions: dict[str, str] = {}
+    forms: dict[str, str] = {}
     exception: tuple[Exception_, ...] = ()
 
     @cached_property
@@ -70,11 +73,11 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             f"(?:{'|'.join(map(re.escape, names.split()))}){self.forms[kind]}"
             for kind, names in self.instructions.items()
         )
-        return re.compile("|".join(classes))
+        return re.compile("|".join(classes) or ".*")
 
     def lacking(self, instruction: str) -> str:
         """The mnemonic, if the CPU does not have ``instruction``; else nothing."""
-        words = instruction.split("#")[0].split()
+        words = re.split("[#@;](?! *<UNDEFINED>)", instruction)[0].split()
         while words and words[0] in self.prefixes.split():
             words = words[1:]
         if not words:

@@ -19,9 +19,8 @@ REGISTRY = "usr/share/cargo/registry"
 
 LINKER = """\
 #!/bin/sh
-# zig as rustc's linker: drops what it does not know, and links a second time with symbols for the scan
+# zig as rustc's linker: drops what it does not know
 set -eu
-output=
 for word; do
     shift
     case $word in
@@ -29,22 +28,18 @@ for word; do
         -lgcc|-lgcc_eh|-nodefaultlibs|-nostartfiles|-m32|-Wl,-melf_i386) continue ;;
         -Wl,--no-undefined-version*|-Wl,--eh-frame-hdr*|-Wl,--strip-all|-Wl,--strip-debug) continue ;;
     esac
-    [ "$output" != next ] || output=$word
-    [ "$word" != -o ] || output=next
     set -- "$@" "$word"
 done
-{cc} "$@" {extra} -lunwind
-cp "$output" "$output.symbols"
-exec {cc} "$@" {extra} -lunwind -s
+exec {cc} "$@" -latomics -Wl,--gc-sections -lunwind
 """
 
 
-def cargo_environment(b: Build, extra_objects: list[Path]) -> dict[str, str]:
-    """The environment for ``cargo build --target <target_file()>``; ``extra_objects`` are linked in."""
+def cargo_environment(b: Build) -> dict[str, str]:
+    """The environment for ``cargo build --target <target_file()>``."""
     target = b.cpu.rust.target
     small, big = target.replace("-", "_"), target.replace("-", "_").upper()
     linker = b.work / "linker"
-    linker.write_text(LINKER.format(cc=b.cc, extra=" ".join(map(str, extra_objects))))
+    linker.write_text(LINKER.format(cc=b.cc))
     linker.chmod(0o755)
     _write_config(b)
     return {
@@ -63,7 +58,7 @@ def cargo_environment(b: Build, extra_objects: list[Path]) -> dict[str, str]:
         "CARGO_PROFILE_RELEASE_LTO": "false",
         "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "4",
         "CARGO_PROFILE_RELEASE_PANIC": "abort",
-        "CARGO_PROFILE_RELEASE_STRIP": "symbols",
+        "CARGO_PROFILE_RELEASE_STRIP": "none",
         "CARGO_PROFILE_RELEASE_DEBUG": "0",
         "RUSTFLAGS": " ".join(["-Cforce-unwind-tables=no", "-Zlocation-detail=none", *_remapped(b)]),
     }

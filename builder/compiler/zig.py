@@ -1,8 +1,8 @@
 """Wrapper programs around ``zig cc``: the compiler of everything in user space.
 
-One pip package holds a C compiler, musl and compiler-rt for all our CPUs.  Two things it cannot
-do are done here: assembler files of CPUs that ask for it go to GNU as (zig's assembler ignores
--mcpu for them), and zig's caches stand where the builder says.
+One pip package holds a C compiler, musl and compiler-rt for all our CPUs.  What it cannot do is done here:
+assembler files of CPUs that ask for it go to GNU as (zig's assembler ignores -mcpu for them), what its run time
+lacks stands in an archive of ours (``atomics/``), and zig's caches stand where the builder says.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from pathlib import Path
 
 from builder.boards import Cpu
 from builder.errors import CygnetError
+from builder.recipes.build import Build
 from builder.steps.step import hash_files
+
+ATOMICS = sorted(Path(__file__).with_name("atomics").glob("*.c"))
 
 CC = """\
 #!/bin/sh
@@ -68,7 +71,7 @@ def zig_program() -> Path:
 
 def identity() -> str:
     """What of this compiler goes into a content key: zig's version and this file."""
-    return f"zig {importlib.metadata.version('ziglang')} {hash_files(Path(__file__))[:16]}"
+    return f"zig {importlib.metadata.version('ziglang')} {hash_files(Path(__file__), *ATOMICS)[:16]}"
 
 
 def write_wrappers(cpu: Cpu, binutils: Path, sysroot: Path, hidden: Mapping[Path, str], to: Path) -> None:
@@ -81,7 +84,7 @@ def write_wrappers(cpu: Cpu, binutils: Path, sysroot: Path, hidden: Mapping[Path
     to.mkdir(parents=True, exist_ok=True)
     zig = shlex.quote(str(zig_program()))
     flags = ["-target", cpu.zig_target, f"-mcpu={cpu.zig_cpu}", "-dynamic", "-fno-sanitize=all"]
-    flags += ["-isystem", f"{sysroot}/usr/include", f"-L{sysroot}/usr/lib"]
+    flags += ["-isystem", f"{sysroot}/usr/include", f"-L{sysroot}/usr/lib", f"-L{to}"]
     flags += [f"-ffile-prefix-map={path}={name}" for path, name in hidden.items()]
     for name, driver in (("cc", "cc"), ("c++", "c++")):
         words = {"driver": driver, "zig": zig, "flags": shlex.join(flags)}
@@ -91,6 +94,14 @@ def write_wrappers(cpu: Cpu, binutils: Path, sysroot: Path, hidden: Mapping[Path
         _script(to / f"{cpu.gnu}-{name}", CC.format(cpu=cpu.name, assembling=assembling, **words))
     for name in ("ar", "ranlib"):
         _script(to / f"{cpu.gnu}-{name}", f'#!/bin/sh\nexec {zig} {name} "$@"\n')
+
+
+def make_atomics(b: Build, to: Path) -> None:
+    """Compile ``libatomics.a`` into ``to``, where the wrappers look for libraries."""
+    objects = [to / f"{source.stem}.o" for source in ATOMICS]
+    for source, compiled in zip(ATOMICS, objects, strict=True):
+        b.run(b.cc, "-c", "-fPIC", *b.cflags, source, "-o", compiled)
+    b.run(b.ar, "rcs", to / "libatomics.a", *objects)
 
 
 def _script(file: Path, text: str) -> None:

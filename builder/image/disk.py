@@ -10,20 +10,22 @@ import functools
 import json
 import os
 import shutil
-import zlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import jinja2
 import msgspec
 
 from builder import run as run_module
 from builder.boards import Board
 from builder.checks.budget import check_budget
 from builder.errors import CygnetError
-from builder.image import filesystem, grub, layout
+from builder.image import command_line, filesystem, layout
 from builder.image.filesystem import make_ext
-from builder.image.layout import SECTOR, disk_size, partition_table, partitions
+from builder.image.layout import BOOT_CODE, MIB, SECTOR, disk_id, disk_size, partition_table, partitions
+from builder.image.loaders import LOADERS, loader
+from builder.image.loaders.loader import Boot, templates
+from builder.image.rootfs import DEVICE_TREE, VMLINUZ
 from builder.run import Runner
 from builder.settings import EPOCH
 from builder.sources.archive import Archive
@@ -32,7 +34,8 @@ from builder.steps.store import Record, extract
 from builder.tools.tree import group_identity
 
 SIZES = "sizes"
-GRUB_CONFIG = "grub.cfg.j2"
+# Of the published files, what is not in every image.
+FIRMWARE = "firmware.bin"
 # What a box reads at its first start to fill the kernel's pool; BusyBox seedrng credits it and makes the next.
 SEED = "seedrng/seed.credit"
 SEED_BYTES = 256
@@ -41,19 +44,23 @@ HOST_NAME = "etc/hostname"
 
 
 def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step, last: Record | None) -> Step:
-    """The step that makes ``disk.img`` and, beside it, ``kernel`` and ``rootfs.squashfs``.
+    """The step that makes ``disk.img`` and, beside it, ``kernel``, ``rootfs.squashfs``, device tree and firmware if any.
 
     ``last``: the record of the board's last image, to say what grew when it is over budget.
     """
-    code = [Path(__file__), *(Path(str(module.__file__)) for module in (run_module, filesystem, grub, layout))]
+    boot_loader = LOADERS[board.disk.loader]
+    modules = (run_module, filesystem, layout, command_line, loader, sys.modules[boot_loader.boot.__module__])
+    code = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
     return Step(
         name=f"image:{board.name}",
         inputs={
             "code": hash_files(*code),
             "epoch": str(EPOCH),
-            "board": hash_bytes(msgspec.json.encode([board.disk, board.console, board.kernel, board.budget])),
-            "boot": hash_files(board.folder / GRUB_CONFIG),
-            "tools": group_identity(archive, ("image", "grub")),
+            "board": hash_bytes(
+                msgspec.json.encode([board.disk, board.console, board.kernel, board.budget, board.qemu.firmware])
+            ),
+            "boot": hash_files(*templates(board, boot_loader)),
+            "tools": group_identity(archive, ("image", *boot_loader.TOOLS)),
         },
         action=functools.partial(_make, board, rootfs, json.loads(last.notes.get(SIZES, "{}")) if last else {}),
         needs=(rootfs,),
@@ -62,35 +69,56 @@ def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step, last: 
 
 
 def _make(board: Board, rootfs: Step, before: Mapping[str, int], space: Workspace) -> None:
-    extract(space.results[rootfs.name], space.work / "system")
-    slot, kernel = space.work / "system/rootfs.squashfs", space.work / "system/vmlinuz"
-    space.notes[SIZES] = (space.work / "system/sizes.json").read_text()
-    size = kernel.stat().st_size
-    check_budget(board, size, slot.stat().st_size - size, json.loads(space.notes[SIZES]), before)
-    tools = space.results["tools"]
+    system, tools = space.work / "system", space.results["tools"]
+    extract(space.results[rootfs.name], system)
+    space.notes[SIZES] = (system / "sizes.json").read_text()
+    root, kernel = system / "rootfs.squashfs", system / VMLINUZ
+    boot_loader = LOADERS[board.disk.loader]
+    inside = kernel.stat().st_size if boot_loader.KERNEL_IN_ROOT else 0
+    check_budget(board, kernel.stat().st_size, root.stat().st_size - inside, json.loads(space.notes[SIZES]), before)
+    boot = boot_loader.boot(board, tools, space.work, space.runner)
+    slot = _slot(board, root, boot_loader.kernel(board, system, tools, space.work, space.runner), space.work)
     parts = {
-        "boot": _boot(board, tools, space.work, space.runner),
+        "boot": _boot(board, boot, tools, space.work, space.runner),
         "slot-a": slot,
         "slot-b": slot,
         "data": _data(board, {}, tools, space.work, space.runner),
     }
-    core = grub.core_image(board, tools, space.work, space.runner)
-    _assemble(board, grub.boot_code(tools), core, parts, space.out / "disk.img")
-    shutil.copyfile(slot, space.out / "rootfs.squashfs")
+    _assemble(board, boot, parts, space.out / "disk.img")
+    shutil.copyfile(root, space.out / "rootfs.squashfs")
     shutil.copyfile(kernel, space.out / "kernel")
+    if board.kernel.device_tree:
+        shutil.copyfile(system / DEVICE_TREE, space.out / DEVICE_TREE)
+    if board.qemu.firmware:
+        shutil.copyfile(tools / board.qemu.firmware, space.out / FIRMWARE)
 
 
-def disk_id(board: Board) -> int:
-    """The MBR's disk signature: by it Linux finds its root, whatever the disk is called."""
-    return zlib.crc32(f"cygnet {board.name}".encode()) | 1
+def _slot(board: Board, root: Path, kernel: bytes, work: Path) -> Path:
+    """What a slot's partition holds: the root file system and, in its last MiB, the kernel for a loader that needs it so."""
+    if not kernel:
+        return root
+    most = board.disk.kernel_mib * MIB
+    start = board.disk.slot_mib * MIB - most
+    for what, size, place in (("kernel", len(kernel), most), ("root file system", root.stat().st_size, start)):
+        if size > place:
+            raise CygnetError(
+                f"{board.name}: the {what} is {size - place:,} bytes larger than its part of a slot; "
+                f"change kernel-mib or slot-mib in {board.folder / 'board.toml'}, [disk]"
+            )
+    slot = work / "slot"
+    with slot.open("wb") as file:
+        file.write(root.read_bytes())
+        file.seek(start)
+        file.write(kernel)
+    return slot
 
 
-def _boot(board: Board, tools: Path, work: Path, runner: Runner) -> Path:
+def _boot(board: Board, boot: Boot, tools: Path, work: Path, runner: Runner) -> Path:
     content = work / "boot"
-    (content / "grub").mkdir(parents=True)
-    template = jinja2.Template((board.folder / GRUB_CONFIG).read_text(), undefined=jinja2.StrictUndefined)
-    (content / "grub/grub.cfg").write_text(template.render(board=board, disk_id=f"{disk_id(board):08x}") + "\n")
-    (content / "grub/grubenv").write_bytes(grub.environment_block(slot="a"))
+    content.mkdir()
+    for name, data in boot.files.items():
+        (content / name).parent.mkdir(exist_ok=True)
+        (content / name).write_bytes(data)
     part = partitions(board.disk)["boot"]
     make_ext("ext2", "boot", content, part.size, work / "boot.fs", tools, runner, board.name)
     return work / "boot.fs"
@@ -109,12 +137,12 @@ def _data(board: Board, files: Mapping[str, bytes], tools: Path, work: Path, run
     return work / "data.fs"
 
 
-def _assemble(board: Board, boot_code: bytes, core: bytes, parts: Mapping[str, Path], to: Path) -> None:
+def _assemble(board: Board, boot: Boot, parts: Mapping[str, Path], to: Path) -> None:
     with to.open("wb") as disk:
         disk.truncate(disk_size(board.disk))
-        disk.write(boot_code + partition_table(board.disk, disk_id(board)))
+        disk.write(boot.code.ljust(BOOT_CODE, b"\0") + partition_table(board.disk, disk_id(board.name)))
         disk.seek(SECTOR)
-        disk.write(core)
+        disk.write(boot.gap)
         for name, place in partitions(board.disk).items():
             if parts[name].stat().st_size > place.size:
                 over = parts[name].stat().st_size - place.size

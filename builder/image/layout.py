@@ -6,12 +6,15 @@ An MBR with four primary partitions, since every BIOS and boot loader of this cl
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
 
 from builder.boards import Disk
 
 MIB = 1 << 20
 SECTOR = 512
+# What the MBR has for a boot loader's code.
+BOOT_CODE = 440
 LINUX = 0x83
 ACTIVE = 0x80
 # For a partition addressed by sector number, the cylinder/head/sector fields say "beyond".
@@ -37,6 +40,11 @@ def partitions(disk: Disk) -> dict[str, Partition]:
         found[name] = Partition(number, name, start, mib * MIB)
         start += mib * MIB
     return found
+
+
+def disk_id(name: str) -> int:
+    """The MBR's disk signature, from the board's name: by it Linux finds its root, whatever the disk is called."""
+    return zlib.crc32(f"cygnet {name}".encode()) | 1
 
 
 def disk_size(disk: Disk) -> int:

@@ -6,6 +6,7 @@ The kernel is inside, at /boot: a system slot is this one file.
 from __future__ import annotations
 
 import functools
+import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from builder import run as run_module
 from builder.boards import Board
 from builder.errors import CygnetError
 from builder.image import overlay as overlay_module
+from builder.image.loaders import LOADERS
 from builder.image.overlay import lay
 from builder.run import Runner
 from builder.settings import EPOCH, VERSION, Settings
@@ -25,13 +27,18 @@ from builder.steps.store import extract
 from builder.tools.tree import group_identity
 
 KERNEL = "boot/vmlinuz"
+BOOT = "boot"
+# What the step leaves beside the root file system.
+VMLINUZ = "vmlinuz"
+DEVICE_TREE = "device-tree.dtb"
 OVERLAY = "overlay"
-# Branch filters make x86 code smaller; other CPUs have their own.
-FILTERS = {"i386": "x86", "arm": "arm"}
 
 
 def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], archive: Archive, tools: Step) -> Step:
-    """The step that makes ``rootfs.squashfs``, ``vmlinuz``, ``owners.json`` (path -> package), ``sizes.json``."""
+    """The step that makes ``rootfs.squashfs``, ``vmlinuz``, ``owners.json`` (path -> package), ``sizes.json``.
+
+    With a device tree, that too; the kernel stays in the root file system only for a boot loader that reads it there.
+    """
     return Step(
         name=f"rootfs:{board.name}",
         inputs={
@@ -41,6 +48,7 @@ def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], 
             "board overlay": hash_folder(board.folder / OVERLAY),
             "board": hash_bytes(msgspec.json.encode([board.name, board.description, board.console])),
             "version": VERSION,
+            "kernel in root": str(LOADERS[board.disk.loader].KERNEL_IN_ROOT),
             "tools": group_identity(archive, ("image",)),
         },
         action=functools.partial(_make, settings, board, dict(packages)),
@@ -60,10 +68,14 @@ def _make(settings: Settings, board: Board, packages: Mapping[str, Step], space:
         owners |= dict.fromkeys(lay(folder, root, variables), OVERLAY)
     if not (root / KERNEL).is_file():
         raise CygnetError(f"{board.name}: no package puts a kernel at /{KERNEL}")
-    squash(space.results["tools"], root, space.out / "rootfs.squashfs", FILTERS.get(board.kernel.arch), space.runner)
-    (space.out / "vmlinuz").write_bytes((root / KERNEL).read_bytes())
+    sizes = _sizes(root, owners)
+    for file in (root / BOOT).iterdir():
+        shutil.copyfile(file, space.out / file.name)
+    if not LOADERS[board.disk.loader].KERNEL_IN_ROOT:
+        shutil.rmtree(root / BOOT)
+    squash(space.results["tools"], root, space.out / "rootfs.squashfs", board.cpu.filter, space.runner)
     (space.out / "owners.json").write_bytes(msgspec.json.encode(dict(sorted(owners.items()))))
-    (space.out / "sizes.json").write_bytes(msgspec.json.encode(_sizes(root, owners)))
+    (space.out / "sizes.json").write_bytes(msgspec.json.encode(sizes))
 
 
 def _sizes(root: Path, owners: Mapping[str, str]) -> dict[str, int]:
@@ -85,7 +97,7 @@ def _take(name: str, result: Path, root: Path, owners: dict[str, str]) -> None:
     extract(result, root, "root")
 
 
-def squash(tools: Path, root: Path, to: Path, branch_filter: str | None, runner: Runner) -> None:
+def squash(tools: Path, root: Path, to: Path, branch_filter: str, runner: Runner) -> None:
     """Write ``root`` as a squashfs that is the same bytes each time: xz, owners root, times EPOCH."""
     command = [
         tools / "usr/bin/mksquashfs", root, to, "-comp", "xz", "-b", "1M", "-all-root", "-no-xattrs", "-noappend",

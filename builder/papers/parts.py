@@ -98,6 +98,8 @@ def carried(plan: Plan) -> list[Carried]:
     found = [_zig_run_time()]
     if plan.board.disk.loader == "grub-pc":
         found.append(_grub(plan))
+    if plan.board.qemu.firmware:
+        found.append(_uboot(plan))
     if any("rust" in part.recipe.package.tools for part in parts(plan)):
         rust = plan.tool_archive.locked("rust-src")
         found.append(Carried(
@@ -118,6 +120,13 @@ def _grub(plan: Plan) -> Carried:
     grub = plan.tool_archive.locked("grub-pc-bin")
     purl = debian_purl("grub2", grub)
     return Carried("grub2", purl.version or "", "GPL-3.0-or-later", "boot loader", purl, "grub2", grub.suite)
+
+
+def _uboot(plan: Plan) -> Carried:
+    uboot = plan.tool_archive.locked("u-boot-qemu")
+    purl = debian_purl("u-boot", uboot)
+    what = "boot loader of the QEMU twin, beside the image"
+    return Carried("u-boot", purl.version or "", "GPL-2.0-or-later", what, purl, "u-boot", uboot.suite)
 
 
 def debian_purl(source: str, locked: Locked) -> PackageURL:

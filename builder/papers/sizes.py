@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from builder.image.loaders import LOADERS
 from builder.image.overlay import MANIFEST, TEMPLATE
 from builder.image.rootfs import KERNEL, OVERLAY
 from builder.papers import size_page
@@ -84,7 +85,7 @@ def measure(project: Project, plan: Plan) -> Sizes:
     contents = _system(result(project, plan, plan.rootfs))
     owners = msgspec.json.decode(contents["owners.json"], type=dict[str, str])
     kernel = len(contents["vmlinuz"])
-    rootfs = len(contents["rootfs.squashfs"]) - kernel
+    rootfs = len(contents["rootfs.squashfs"]) - (kernel if LOADERS[plan.board.disk.loader].KERNEL_IN_ROOT else 0)
     files: dict[str, dict[str, int]] = {OVERLAY: _overlay(project, plan, owners)}
     packed = {OVERLAY: _packed_overlay(project, plan)}
     for name, step in plan.packages.items():

@@ -16,6 +16,9 @@ from pathlib import Path
 from builder.boards import Board, Cpu
 from builder.run import Runner
 
+# Programs and libraries with their symbols, below a package's ``dev``.
+DEBUG = "usr/lib/debug"
+
 
 @dataclass(frozen=True)
 class Build:
@@ -75,8 +78,8 @@ class Build:
 
     @property
     def ldflags(self) -> list[str]:
-        """Flags for every program and library: stripped, unused sections dropped."""
-        return ["-s", "-Wl,--gc-sections"]
+        """Flags for every program and library: unused sections dropped, atomic operations that zig's run time lacks."""
+        return ["-Wl,--gc-sections", "-latomics"]
 
     def run(self, *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Run a program in ``cwd`` (default: the source), logged; a failure ends the step."""
@@ -99,8 +102,18 @@ class Build:
         self.run("make", f"-j{self.jobs}", *argv, cwd=cwd, env=env)
 
     def install(self, file: Path, to: str, mode: int = 0o755) -> None:
-        """Copy ``file`` to the path ``to`` on the box, e.g. ``usr/bin/ip``."""
+        """Copy ``file`` to the path ``to`` on the box, e.g. ``usr/bin/ip``.
+
+        Of a program or library its symbols stay behind, where the instruction scan finds them.
+        """
         self._copy(file, self.root / to, mode)
+        if file.open("rb").read(4) == b"\x7fELF":
+            self.install_dev(file, f"{DEBUG}/{to}")
+            self.run(f"{self.cpu.binutils}-strip", "--strip-all", self.root / to)
+
+    def install_kernel(self, file: Path, to: str) -> None:
+        """Copy a kernel or device tree to the box as it is."""
+        self._copy(file, self.root / to, 0o644)
 
     def install_dev(self, file: Path, to: str) -> None:
         """Copy ``file`` where only other packages' builds see it, e.g. ``usr/lib/libz.a``."""

@@ -104,7 +104,7 @@ class Factory:
             "code": hash_files(*CODE, *recipe.helpers),
             "epoch": str(EPOCH),
             "compiler": f"{zig.identity()} {host.identity()}",
-            "tools": group_identity(self.tool_archive, package.tools),
+            "tools": group_identity(self.tool_archive, self._tools(package)),
         }
         if package.per != "all":
             inputs["cpu"] = hash_bytes(msgspec.json.encode(self.board.cpu))
@@ -112,6 +112,10 @@ class Factory:
             inputs["board"] = hash_bytes(msgspec.json.encode(self.board.kernel))
             inputs["board kernel.config"] = hash_files(self.board.folder / "kernel.config")
         return inputs
+
+    def _tools(self, package: Package) -> tuple[str, ...]:
+        """The groups of the tools tree that a package is built with; a kernel also with its board's compiler."""
+        return (*package.tools, self.board.kernel.tools) if package.per == "board" else package.tools
 
     def _fetches(self, recipe: Recipe) -> tuple[Callable[[], object], ...]:
         source = recipe.package.source
@@ -142,6 +146,8 @@ class Factory:
         compilers = space.work / "compilers"
         host.write_wrappers(build.tools, compilers)
         zig.write_wrappers(self.board.cpu, build.tools / "usr/bin", build.sysroot, hidden, compilers)
+        if recipe.package.per == "cpu":
+            zig.make_atomics(build, compilers)
         recipe.build(build)
         self._keep_licences(recipe, build, space.out / "licences")
 

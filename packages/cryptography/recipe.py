@@ -25,9 +25,7 @@ MODULE = "cryptography/hazmat/bindings/_rust.abi3.so"
 
 def build(b: Build) -> None:
     crate = b.source / "src/rust"
-    lock_free = b.work / "lock_free.o"
-    b.run(b.cc, "-c", "-fPIC", *b.cflags, b.recipe / "lock_free.c", "-o", lock_free)
-    environment = {**cargo_environment(b, [lock_free]), **library_places(b)}
+    environment = {**cargo_environment(b), **library_places(b)}
     (crate / "Cargo.lock").unlink(missing_ok=True)  # it names other versions than Debian's crates
     b.run("cargo", "generate-lockfile", "--offline", cwd=crate, env=environment)
     b.run(
@@ -76,10 +74,9 @@ def crates(b: Build, environment: dict[str, str]) -> list[dict[str, str]]:
 
 
 def install(b: Build) -> None:
-    """The Python part as byte code, the module, and the module with symbols for the instruction scan."""
+    """The Python part as byte code, and the module."""
     python = b.root / SITE / "cryptography"
     shutil.copytree(b.source / "src/cryptography", python, ignore=shutil.ignore_patterns("*.pyi", "py.typed"))
     b.compile_python(python, f"/{SITE}/cryptography")
     built = b.work / "target" / b.cpu.rust.target / "release/deps/libcryptography_rust.so"
     b.install(built, f"{SITE}/{MODULE}")
-    b.install_dev(built.with_name(f"{built.name}.symbols"), f"usr/lib/debug/{SITE}/{MODULE}")

@@ -6,8 +6,10 @@ symbol is found here, not in the field.
 """
 
 import time
+from pathlib import Path
 
 from builder.checks.kernel_config import check_config
+from builder.errors import CygnetError
 from builder.recipes.build import Build
 from builder.recipes.package import DebianSource, Package
 from builder.settings import EPOCH
@@ -37,9 +39,24 @@ def build(b: Build) -> None:
     b.run(*make, "allnoconfig", env=environment)
     check_config(fragments, b.work / ".config")
     b.run(*make, f"-j{b.jobs}", b.board.kernel.image.rsplit("/", 1)[-1], env=environment)
-    b.install(b.work / b.board.kernel.image, "boot/vmlinuz", 0o644)
+    b.install_kernel(b.work / b.board.kernel.image, "boot/vmlinuz")
+    if b.board.kernel.device_tree:
+        device_tree(b, make, environment)
     b.install_dev(b.work / ".config", "boot/config")
     b.install_dev(b.work / "vmlinux", "boot/vmlinux")
+
+
+def device_tree(b: Build, make: list[str], environment: dict[str, str]) -> None:
+    """Compile the board's device tree: the kernel's, or the board folder's own."""
+    path = b.board.kernel.device_tree
+    folder, _, name = path.partition("/dts/")
+    source = b.source / folder / "dts" / Path(name).with_suffix(".dts")
+    if not source.is_file():
+        raise CygnetError(
+            f"{b.board.folder / 'board.toml'}: [kernel] device-tree: the kernel has no {source.relative_to(b.source)}"
+        )
+    b.run(*make, name, env=environment)
+    b.install_kernel(b.work / path, "boot/device-tree.dtb")
 
 
 def _make_words(b: Build) -> list[str]:

@@ -45,5 +45,5 @@ def compiler_run_time(b: Build) -> Path:
         "-fstrip", "-ffunction-sections", "-fdata-sections", "-fno-compiler-rt", "--name", "compiler_rt",
         f"-femit-bin={everything}", zig_program().parent / "lib/compiler_rt.zig",
     )  # fmt: skip
-    b.run("objcopy", "--wildcard", "--localize-symbol=[!_]*", everything, run_time)
+    b.run(f"{b.cpu.binutils}-objcopy", "--wildcard", "--localize-symbol=[!_]*", everything, run_time)
     return run_time

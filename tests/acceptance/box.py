@@ -24,8 +24,8 @@ LINE = 700
 class Box:
     """One box. ``run`` gives output and status, ``text`` the output of what must succeed."""
 
-    def __init__(self, target: Target) -> None:
-        self.name: str = target.name
+    def __init__(self, name: str, target: Target) -> None:
+        self.name = name
         self._strategy: BoxStrategy = target.get_driver("BoxStrategy", activate=False)
         self._shell = self._strategy.shell
 

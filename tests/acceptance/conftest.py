@@ -32,18 +32,43 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         )
     for item in ours:
         item.user_properties.append(("proves", sentence(item)))
+    alone = [item for item in ours if mixed(item) and "capture" not in item.fixturenames]
+    config.hook.pytest_deselected(items=alone)
+    items[:] = [item for item in items if item not in alone]
+
+
+def mixed(item: pytest.Function) -> bool:
+    """Whether the boxes are of different boards: then only what they do with each other is tested."""
+    boards = item.callspec.params["pair"]["boards"] if hasattr(item, "callspec") else []
+    return len(set(boards)) > 1
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test of boxes is made once for each pair of boxes in labgrid's environment."""
+    environment = metafunc.config.stash[LABGRID_ENV_KEY]
+    if "pair" in metafunc.fixturenames and environment is not None:
+        pairs = environment.config.get_option("pairs")
+        ids = [pair["name"] for pair in pairs] if len(pairs) > 1 else [pytest.HIDDEN_PARAM]
+        metafunc.parametrize("pair", pairs, indirect=True, ids=ids, scope="session")
 
 
 def sentence(item: pytest.Function) -> str:
     """What the test proves, for the report: the first line of its docstring, and which case."""
     text = (inspect.getdoc(item.function) or item.name).splitlines()[0]
-    return f"{text} [{item.callspec.id}]" if hasattr(item, "callspec") else text
+    case = item.callspec.id if hasattr(item, "callspec") else ""
+    return f"{text} [{case}]" if case else text
 
 
 @pytest.fixture(scope="session")
-def boxes(env: Environment) -> Iterator[dict[str, Box]]:
+def pair(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Two boxes of labgrid's environment: name, boards, the file with what is on their wire."""
+    return dict(request.param)
+
+
+@pytest.fixture(scope="session")
+def boxes(env: Environment, pair: dict[str, Any]) -> Iterator[dict[str, Box]]:
     """Both boxes, started side by side, then logged in one after the other; off at the end."""
-    found = {name: Box(env.get_target(name)) for name in WAN_ADDRESSES}
+    found = {name: Box(name, env.get_target(f"{pair['name']}-{name}")) for name in WAN_ADDRESSES}
     try:
         for box in found.values():
             box.switch_on()
@@ -76,9 +101,9 @@ def option(env: Environment) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
-def capture(option: Callable[[str], Any]) -> Capture:
+def capture(pair: dict[str, Any]) -> Capture:
     """What goes over the wire between the boxes' WAN cards."""
-    return Capture(Path(option("wan-capture")))
+    return Capture(Path(pair["capture"]))
 
 
 @pytest.fixture

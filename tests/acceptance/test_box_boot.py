@@ -49,11 +49,11 @@ def test_kernel(box_a: Box) -> None:
     assert box_a.text("uname -r").startswith("6.12.")
 
 
-def test_os_release(box_a: Box, option: Callable[[str], Any]) -> None:
+def test_os_release(box_a: Box, pair: dict[str, Any], option: Callable[[str], Any]) -> None:
     """os-release names Cygnet, this version and this board"""
     release = box_a.settings("/etc/os-release")
     assert (release["ID"], release["VERSION_ID"]) == ("cygnet", option("version"))
-    assert release["VARIANT_ID"] == option("board")
+    assert release["VARIANT_ID"] == pair["boards"][0]
 
 
 def test_box_status(box_a: Box) -> None:

@@ -20,7 +20,7 @@ CONNECTION = (
 
 
 @pytest.fixture(scope="module")
-def pair(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
+def meeting(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
     """Two boxes configured to start the same tunnel at boot; no daemon runs yet."""
     for box in boxes.values():
         box.log_in()
@@ -36,32 +36,32 @@ def pair(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
 
 
 @pytest.fixture(scope="module")
-def standing(pair: Offices) -> Offices:
+def standing(meeting: Offices) -> Offices:
     """Both daemons started at once, without waiting for one another."""
-    for side, _ in pair.both:
+    for side, _ in meeting.both:
         side.box.text(f"ln -sn /etc/sv/ipsec {LINK}")
-    established(pair)
-    return pair
+    established(meeting)
+    return meeting
 
 
-def established(pair: Offices) -> None:
+def established(meeting: Offices) -> None:
     """Wait until the kernels have a tunnel, and it is the same at both ends."""
 
     def same(_: str) -> bool:
-        spis = [{sa.spi for sa in read_sas(side.box)} for side, _ in pair.both]
+        spis = [{sa.spi for sa in read_sas(side.box)} for side, _ in meeting.both]
         return len(spis[0]) >= 2 and spis[0] == spis[1]
 
-    pair.a.box.wait_for("true", same, 2 * PATIENCE)
+    meeting.a.box.wait_for("true", same, 2 * PATIENCE)
 
 
-def assert_carries(pair: Offices) -> None:
+def assert_carries(meeting: Offices) -> None:
     """Hosts reach each other both ways, by ESP alone."""
-    mark = pair.wire.mark()
-    before = sum(sa.bytes for sa in read_sas(pair.a.box))
-    for side, peer in pair.both:
+    mark = meeting.wire.mark()
+    before = sum(sa.bytes for sa in read_sas(meeting.a.box))
+    for side, peer in meeting.both:
         assert side.ping(peer.host) == PINGS
-    assert sum(sa.bytes for sa in read_sas(pair.a.box)) - before == 4 * PINGS * INNER
-    frames = pair.wire.since(mark)
+    assert sum(sa.bytes for sa in read_sas(meeting.a.box)) - before == 4 * PINGS * INNER
+    frames = meeting.wire.since(mark)
     assert kinds(frames)["esp"] == 4 * PINGS
     assert kinds(frames).keys() <= {"esp", "ike", "arp", "ipv6"}
     assert not holds(frames, PATTERN)
@@ -96,12 +96,14 @@ def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:
     box.text(f"mv /root/network {NETWORK}")
 
 
-def test_without_the_daemon_nothing_is_forwarded(pair: Offices) -> None:
+def test_without_the_daemon_nothing_is_forwarded(meeting: Offices) -> None:
     """`ipsec setup stop` takes tunnels and forwarding away; nothing of it is left in the kernel"""
-    start(pair.a)
-    stands(pair, 2)
-    pair.a.box.text("ipsec setup stop", PATIENCE)
-    assert read_sas(pair.a.box) == []
-    assert pair.a.box.text("ip xfrm policy") == ""
-    assert pair.a.box.text("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/accept_redirects") == "0\n0"
-    assert "ipsec0" not in pair.a.box.text("ip route")
+    start(meeting.a)
+    stands(meeting, 2)
+    meeting.a.box.text("ipsec setup stop", PATIENCE)
+    assert read_sas(meeting.a.box) == []
+    assert meeting.a.box.text("ip xfrm policy") == ""
+    assert (
+        meeting.a.box.text("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/accept_redirects") == "0\n0"
+    )
+    assert "ipsec0" not in meeting.a.box.text("ip route")

@@ -12,8 +12,8 @@ from builder.boards import load_board
 from builder.checks.budget import check_budget
 from builder.checks.kernel_config import check_config
 from builder.errors import CygnetError, RecipeError
-from builder.image.grub import environment_block
 from builder.image.layout import MIB, SECTOR, disk_size, partition_table, partitions
+from builder.image.loaders.grub import environment_block
 from builder.image.overlay import lay
 from builder.settings import PROJECT
 

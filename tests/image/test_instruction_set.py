@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from builder.boards import board_names
 from builder.checks.instructions import Finding, Rules, rules, scan, unused
 from builder.plan import Project
 from builder.progress import Lines
+from builder.recipes.build import DEBUG
 from builder.run import Runner
 from builder.settings import PROJECT, settings
 from builder.steps.store import extract
-
-DEBUG = "usr/lib/debug"
 
 
 @dataclass
@@ -45,7 +45,7 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         extract(result, folder / "dev", "dev")
     files |= {name: folder / "dev" / DEBUG / name for name in files if (folder / "dev" / DEBUG / name).is_file()}
     files["boot/vmlinux"] = folder / "dev/boot/vmlinux"
-    return Image(files, rules(plan.board.cpu.scan), tools / "usr/bin/objdump")
+    return Image(files, rules(plan.board.cpu.scan), tools / f"usr/bin/{plan.board.cpu.binutils}-objdump")
 
 
 def _elf_files(root: Path) -> dict[str, Path]:
@@ -65,9 +65,7 @@ def test_the_image_holds_only_instructions_that_its_cpu_has(image: Image) -> Non
 
 
 def test_every_exception_is_still_needed(image: Image) -> None:
-    bare = Rules(
-        image.table.objdump, image.table.prefixes, image.table.instructions, image.table.forms, image.table.lacks
-    )
+    bare = msgspec.structs.replace(image.table, exception=())
     findings = [f for name, file in image.files.items() for f in scan(file, name, bare, image.objdump)]
     assert not unused(image.table, findings)
 

@@ -7,19 +7,35 @@ from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError
-from builder.image.layout import MIB, SECTOR
+from builder.image.layout import BOOT_CODE, MIB, SECTOR
+from builder.image.loaders.loader import Boot, render
 from builder.run import Runner
+
+CONFIG = "grub.cfg.j2"
+TEMPLATES: tuple[str, ...] = (CONFIG,)
+TOOLS: tuple[str, ...] = ("grub",)
+KERNEL_IN_ROOT = True
 
 MODULES = (
     "biosdisk", "part_msdos", "ext2", "squash4", "linux", "serial", "terminal", "configfile", "normal", "echo", "test",
     "loadenv", "boot", "sleep", "reboot",
 )  # fmt: skip
 PLATFORM = "usr/lib/grub/i386-pc"
-BOOT_CODE = 440
 # core.img's first sector ends in a list of where the rest lies: first sector (8 bytes), count, segment.
 BLOCK_LIST = 500
 LOAD_SEGMENT = 0x820
 GRUBENV_SIZE = 1024
+
+
+def boot(board: Board, tools: Path, work: Path, runner: Runner) -> Boot:
+    """Boot code and core image; on the boot partition the script that chooses a slot, and what it remembers."""
+    files = {"grub/grub.cfg": render(board, CONFIG).encode(), "grub/grubenv": environment_block(slot="a")}
+    return Boot(boot_code(tools), core_image(board, tools, work, runner), files)
+
+
+def kernel(_board: Board, _system: Path, _tools: Path, _work: Path, _runner: Runner) -> bytes:
+    """Nothing: it reads the kernel out of the squashfs."""
+    return b""
 
 
 def boot_code(tools: Path) -> bytes:

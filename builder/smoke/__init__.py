@@ -1,0 +1,121 @@
+"""Acceptance of boards in QEMU: build their images, make two boxes, run tests/acceptance on them.
+
+What a run leaves is in images/<board>/acceptance/: the boxes' images, junit.xml, what the consoles said
+(console_<board>-box-a, ...-box-b), the capture of the wire between them (wan.pcap), labgrid's environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from builder.boards import load_board
+from builder.errors import Interrupted
+from builder.plan import Project
+from builder.progress import progress
+from builder.run import ENVIRONMENT, Children
+from builder.settings import PROJECT, settings
+from builder.smoke.pairs import FOLDER, TEMPLATE, Pair, build_pair, render
+from builder.smoke.report import JUNIT, report
+
+TESTS = PROJECT / "tests/acceptance"
+# One board of each family.
+CI_BOARDS = ("pc486", "armv7", "mipsel")
+GRACE_SECONDS = 15
+
+
+def smoke(board: str, peer: str = "", frozen: bool = False, jobs: int = 0, arguments: Sequence[str] = ()) -> int:
+    """Build and accept a board; 0 if all was proved.
+
+    With a ``peer``, another board's name, one box of each: what two boxes do with each other is tested then.
+    ``arguments`` are handed to pytest.
+    """
+    (pair,) = prepare([(board, peer or board)], frozen, jobs)
+    status = accept(pair, arguments)
+    print(f"image:  {pair.images / board / 'disk.img'}", flush=True)
+    return status
+
+
+def test(only: str, jobs: int) -> int:
+    """Every test of the project in one run of pytest, the acceptance of CI_BOARDS among them; its exit status."""
+    pairs = prepare([(board, board) for board in CI_BOARDS], False, jobs)
+    # The boxes run until the end of the session: their tests come last.
+    folders = [folder for folder in sorted((PROJECT / "tests").glob("[!_]*")) if folder != TESTS]
+    own = sorted((PROJECT / "packages").glob("*/tests"))
+    words = [*map(str, [*own, *folders, TESTS]), *(["-k", only] if only else [])]
+    folder = pairs[0].images / FOLDER
+    folder.mkdir(exist_ok=True)
+    return _run_pytest(pairs, folder, words, dict(os.environ))
+
+
+def prepare(boards: Sequence[tuple[str, str]], frozen: bool, jobs: int) -> list[Pair]:
+    """Build what is missing and make the boxes of all pairs."""
+    with progress() as shown:
+        project = Project(settings(), shown, frozen, jobs)
+        return [build_pair(project, names) for names in boards]
+
+
+def accept(pair: Pair, arguments: Sequence[str] = ()) -> int:
+    """Run the acceptance tests on a pair's boxes and say what was proved; pytest's exit status."""
+    status = _run_pytest([pair], pair.folder, [str(TESTS), *arguments], {**ENVIRONMENT, "HOME": str(pair.folder)})
+    for line in report(pair.folder):
+        print(line)
+    return status
+
+
+def again(board: str, arguments: Sequence[str], peer: str = "") -> int:
+    """Accept the boxes that the last run made."""
+    here = settings()
+    boards = (load_board(here.boards, board), load_board(here.boards, peer or board))
+    return accept(Pair(boards, here.images), arguments)
+
+
+def _run_pytest(pairs: Sequence[Pair], folder: Path, words: Sequence[str], variables: dict[str, str]) -> int:
+    """Its QEMUs are in its process group, and end with it whatever happens."""
+    environment = folder / "labgrid.yaml"
+    command = [
+        sys.executable, "-m", "pytest", *words, "-q", "--no-header", "-p", "no:cacheprovider",
+        "--lg-env", str(environment), "--lg-log", str(folder), "--junitxml", str(folder / JUNIT),
+        "-o", "junit_family=xunit1",
+    ]  # fmt: skip
+    children = Children()
+    sys.stdout.flush()
+    # Not in `folder`: the path of a Unix socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, _terminated_is_interrupted():
+        render(TESTS / TEMPLATE, pairs, Path(sockets), environment)
+        process = children.start(command, PROJECT, {**variables, "PYTHONDONTWRITEBYTECODE": "1"}, sys.stdout.buffer)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            _ask_to_end(process)
+            raise Interrupted from None
+        finally:
+            children.stop()
+
+
+def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C for pytest alone: it switches the boxes off and writes its report."""
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.wait(GRACE_SECONDS)
+
+
+@contextlib.contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """SIGTERM ends the boxes as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,107 @@
+"""Two boxes on one wire: their images, their QEMUs' cards, and the environment file by which labgrid starts them."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from builder import qemu
+from builder.boards import Board
+from builder.image.disk import make_box
+from builder.image.publish import publish
+from builder.plan import Project
+from builder.run import Runner
+from builder.settings import VERSION
+
+TEMPLATE = Path("labgrid.yaml.j2")
+FOLDER = "acceptance"
+CAPTURE = "wan.pcap"
+BOXES = ("box-a", "box-b")
+MACS = {"box-a": "52:54:00:c9:0a", "box-b": "52:54:00:c9:0b"}
+# Not a figure to reach: when to give up on a busy machine.
+LOGIN_TIMEOUT = 180
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The boards of both boxes, and the folder with what is theirs alone. ``images``: where images are published."""
+
+    boards: tuple[Board, Board]
+    images: Path
+
+    @property
+    def name(self) -> str:
+        """The board's name; of different boards both."""
+        a, b = (board.name for board in self.boards)
+        return a if a == b else f"{a}+{b}"
+
+    @property
+    def folder(self) -> Path:
+        """Images of the boxes, capture, what the consoles said."""
+        return self.images / self.boards[0].name / (FOLDER if "+" not in self.name else f"{FOLDER}-{self.name}")
+
+    def boxes(self) -> Iterator[tuple[str, Board]]:
+        """Each box's name and board."""
+        return zip(BOXES, self.boards, strict=True)
+
+    def cards(self, sockets: Path) -> dict[str, list[qemu.Card]]:
+        """The cards of each box: WANs joined to each other and recorded, LANs unplugged."""
+        found = {}
+        for name, other in zip(BOXES, reversed(BOXES), strict=True):
+            capture = self.folder / CAPTURE if name == BOXES[0] else None
+            here, there = (sockets / f"{self.name}.{box}" for box in (name, other))
+            wan = qemu.wire_end("wan", f"{MACS[name]}:01", here, there, capture)
+            found[name] = [wan, qemu.unplugged("lan", f"{MACS[name]}:02")]
+        return found
+
+
+def build_pair(project: Project, names: Sequence[str]) -> Pair:
+    """Build the image of both boards and make a box of each; each has a seed of its own."""
+    stock: dict[str, tuple[Board, Path, Path]] = {}
+    for name in dict.fromkeys(names):
+        plan, results = project.build(name)
+        qemu.program(plan.board)
+        tools = project.engine().build((plan.tools,))[plan.tools.name]
+        stock[name] = (plan.board, publish(project, plan, results), tools)
+    first, second = (stock[name][0] for name in names)
+    pair = Pair((first, second), project.settings.images)
+    project.progress.say(f"making two boxes in {pair.folder}")
+    shutil.rmtree(pair.folder, ignore_errors=True)
+    pair.folder.mkdir(parents=True)
+    for box, board in pair.boxes():
+        _, image, tools = stock[board.name]
+        runner = Runner(box, pair.folder / "make-boxes.log")
+        make_box(board, box, image, pair.folder / f"{box}.img", tools, pair.folder / f"{box}.work", runner)
+    return pair
+
+
+def render(template: Path, pairs: Sequence[Pair], sockets: Path, to: Path) -> None:
+    """Write labgrid's environment file of all pairs."""
+    boxes = [
+        {
+            "target": f"{pair.name}-{box}",
+            "board": board,
+            "program": str(qemu.program(board)),
+            "model": qemu.model(board),
+            "devices": shlex.join(qemu.devices(board, pair.images / board.name, pair.folder / f"{box}.img", cards)),
+        }
+        for pair in pairs
+        for (box, board), cards in zip(pair.boxes(), pair.cards(sockets).values(), strict=True)
+    ]
+    text = jinja2.Template(template.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
+        boxes=boxes, pairs=[_facts(pair) for pair in pairs], version=VERSION, login_timeout=LOGIN_TIMEOUT
+    )
+    to.write_text(text + "\n")
+
+
+def _facts(pair: Pair) -> dict[str, object]:
+    return {
+        "name": pair.name,
+        "boards": [board.name for board in pair.boards],
+        "capture": str(pair.folder / CAPTURE),
+    }
