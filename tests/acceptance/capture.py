@@ -18,12 +18,9 @@ MAGIC = 0xA1B2C3D4
 ETHERNET = 1
 ETHERTYPES = {0x0800: "ipv4", 0x0806: "arp", 0x86DD: "ipv6"}
 IP_PROTOCOLS = {1: "icmp", 4: "ip in ip", 6: "tcp", 17: "udp", 41: "ipv6 in ip", 50: "esp", 51: "ah", 108: "ipcomp"}
-# Where the SPI stands: RFC 4303, section 2; RFC 4302, section 2; RFC 3948, section 2.1.
-SPI_AT = {"esp": 0, "ah": 4, "esp in udp": 8}
+# Where the SPI stands: RFC 4303, section 2; RFC 4302, section 2.
+SPI_AT = {"esp": 0, "ah": 4}
 IKE_PORTS = {500, 4500}
-NAT_PORT = 4500
-# What IKE has on that port where ESP has its SPI: RFC 3948, section 2.2.
-NON_ESP_MARKER = bytes(4)
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Frame:
 
     @property
     def kind(self) -> str:
-        """The protocol: arp, icmp, esp, esp in udp, ike ...; a number if it is none that the tests know.
+        """The protocol: arp, icmp, esp, ike ...; a number if it is none that the tests know.
 
         What neighbours say to each other by IPv6 is "ipv6".
         """
@@ -44,7 +41,8 @@ class Frame:
             kind = IP_PROTOCOLS.get(self.data[23], f"ip protocol {self.data[23]}")
         elif kind == "ipv6":
             kind = IP_PROTOCOLS.get(self.data[20], kind)
-        return self._udp_kind() if kind == "udp" else kind
+        ports = {int.from_bytes(self._payload[at : at + 2], "big") for at in (0, 2)}
+        return "ike" if kind == "udp" and ports <= IKE_PORTS else kind
 
     @property
     def spi(self) -> int:
@@ -57,12 +55,6 @@ class Frame:
         """What the IP packet carries."""
         version, words = divmod(self.data[14], 16)
         return self.data[14 + (4 * words if version == 4 else 40) :]
-
-    def _udp_kind(self) -> str:
-        ports = {int.from_bytes(self._payload[at : at + 2], "big") for at in (0, 2)}
-        if NAT_PORT in ports and self._payload[8:12] not in (NON_ESP_MARKER, b"\xff"):
-            return "esp in udp"
-        return "ike" if ports <= IKE_PORTS else "udp"
 
 
 @dataclass(frozen=True)
