@@ -31,12 +31,16 @@ class Frame:
 
     @property
     def kind(self) -> str:
-        """The protocol: arp, ipv6, icmp, esp, ike ...; a number if it is none that the tests know."""
+        """The protocol: arp, icmp, esp, ike ...; a number if it is none that the tests know.
+
+        What neighbours say to each other by IPv6 is "ipv6".
+        """
         ethertype = int.from_bytes(self.data[12:14], "big")
         kind = ETHERTYPES.get(ethertype, hex(ethertype))
-        if kind != "ipv4":
-            return kind
-        kind = IP_PROTOCOLS.get(self.data[23], f"ip protocol {self.data[23]}")
+        if kind == "ipv4":
+            kind = IP_PROTOCOLS.get(self.data[23], f"ip protocol {self.data[23]}")
+        elif kind == "ipv6":
+            kind = IP_PROTOCOLS.get(self.data[20], kind)
         ports = {int.from_bytes(self._payload[at : at + 2], "big") for at in (0, 2)}
         return "ike" if kind == "udp" and ports <= IKE_PORTS else kind
 
@@ -48,8 +52,9 @@ class Frame:
 
     @property
     def _payload(self) -> bytes:
-        """What the IPv4 packet carries."""
-        return self.data[14 + 4 * (self.data[14] & 15) :]
+        """What the IP packet carries."""
+        version, words = divmod(self.data[14], 16)
+        return self.data[14 + (4 * words if version == 4 else 40) :]
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ def test_without_a_default_route_what_needs_it_is_left_out_with_the_reason(read)
         ("left=10.0.0.1\nright=10.12.12.1\nesp=null-md5", "5: esp=null-md5: null is refused"),
         ("left=10.0.0.1\nright=10.12.12.1\nphase2alg=des", "5: esp=des: des is refused"),
         ("left=10.0.0.1\nright=10.12.12.1\npfsgroup=modp768", "5: pfsgroup=modp768: modp768 is refused: group 1"),
-        ("left=10.0.0.1\nright=10.12.12.1\nauth=ah\nesp=3des-md5", "AH around ESP cannot be had"),
+        ("left=10.0.0.1\nright=10.12.12.1\nauth=ah\nah=aes", "6: ah=aes: AH takes hashes only"),
+        ("left=10.0.0.1\nright=10.12.12.1\nauth=ah\nesp=null-md5", "6: esp=null-md5: null is refused"),
         (
             "left=10.0.0.1\nright=10.12.12.1\nleftsubnet=vhost:%priv",
             "virtual addresses (vhost:, vnet:) are not supported",

@@ -114,6 +114,15 @@ TRANSFORMS: dict[str, Callable[[Transform], Transform]] = {
 }
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_cve_09_an_answer_of_quick_mode_that_leaves_a_choice_is_refused(count: int) -> None:
+    def change(payloads: Payloads) -> Payloads:
+        first = payloads[0].proposals[0]
+        return (SecurityAssociation((replace(first, transforms=first.transforms * count),)), *payloads[1:])
+
+    answer_spoiled(change)
+
+
 @pytest.mark.parametrize("what", TRANSFORMS)
 def test_cve_09_an_answer_of_quick_mode_with_other_terms_is_refused(what: str) -> None:
     def change(payloads: Payloads) -> Payloads:
@@ -134,15 +143,15 @@ def test_cve_09_an_answer_of_quick_mode_for_other_traffic_is_refused(identities:
 def answer_spoiled(change: Callable[[Payloads], Payloads]) -> None:
     """The responder's answer is other than what was offered: the initiator takes none of it."""
     network, west, east = pair(keying_tries=1)
-    choose = east.engine.children.live_for
+    choose = east.engine.children.lives_for
 
-    def live_for(*arguments: Any) -> Any:
+    def lives_for(*arguments: Any) -> Any:
         for quick in east.engine.children.quick_modes(arguments[0]):
             seal = quick.seal
             quick.seal = lambda before, payloads, seal=seal: seal(before, change(payloads))  # type: ignore[misc, method-assign]
         return choose(*arguments)
 
-    east.engine.children.live_for = live_for  # type: ignore[method-assign]
+    east.engine.children.lives_for = lives_for  # type: ignore[method-assign]
     west.up()
     network.run(200)
     assert (west.pairs(), west.kernel.sas, east.kernel.sas, network.bugs()) == (0, {}, {}, [])

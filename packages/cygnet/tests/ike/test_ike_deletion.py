@@ -127,8 +127,8 @@ def test_a_delete_for_another_peers_sa_is_not_believed() -> None:
     assert (other.statuses, east.pairs()) == ([0], 2)
     [phase_1], [its] = other.isakmp_sas, west.isakmp_sas
     inbound_of_west = west.children[0].sa.legs[0].spi_in
-    informational.send_delete(other.engine, phase_1, Protocol.ESP, inbound_of_west.to_bytes(4, "big"))
-    informational.send_delete(other.engine, phase_1, Protocol.ISAKMP, its.icookie + its.rcookie)
+    informational.send_delete(other.engine, phase_1, (Protocol.ESP, inbound_of_west.to_bytes(4, "big")))
+    informational.send_delete(other.engine, phase_1, (Protocol.ISAKMP, its.icookie + its.rcookie))
     network.run(5)
     assert works(west, east)
     assert (east.isakmp(), east.pairs()) == (2, 2)

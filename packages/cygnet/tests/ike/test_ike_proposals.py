@@ -24,6 +24,9 @@ SUITES = [
     ChildProposal(cipher.name, bits, integrity)
     for cipher in CIPHERS.values() for bits in cipher.key_bits for integrity in ([""] if cipher.aead else INTEGRITIES)
 ] + [ChildProposal("", 0, integrity) for integrity in INTEGRITIES]  # fmt: skip
+SUITES += [replace(suite, ah=ah) for suite in SUITES if suite.encryption for ah in ("md5", "sha2_256")]
+SPIS = {Protocol.ESP: 0x1234567, Protocol.AH: 0x2345678, Protocol.IPCOMP: 0x4321}
+OTHER_SPIS = {Protocol.ESP: 0x7654321, Protocol.AH: 0x7654322, Protocol.IPCOMP: 0x1111}
 IKE_TRANSFORM = ((1, 7), (14, 128), (2, 4), (4, 31), (3, 1), (11, 1), (12, 3600))
 GOOD = connection(WEST, EAST)
 ACCEPTED = [phase_one.Offer(IkeProposal("aes", 128, "sha2_256", 31), Auth.PRESHARED)]
@@ -54,16 +57,15 @@ def test_phase_2_the_first_of_ours_is_chosen_and_the_answer_accepted(
 ) -> None:
     ours = connection(WEST, EAST, child=tuple(suites), compress=compress)
     terms = phase_two.Terms(Mode.TUNNEL, group)
-    offered = through_the_wire(phase_two.offer_payload(ours, terms, 0x1234567, 0x4321))
+    offered = through_the_wire(phase_two.offer_payload(ours, terms, SPIS))
     chosen = phase_two.choose(offered, suites, (Mode.TUNNEL,), (group,))
-    assert (chosen.suite, chosen.terms, chosen.spi, chosen.cpi) == (
-        suites[0],
-        terms,
-        0x1234567,
-        0x4321 if compress else 0,
-    )
-    answer = through_the_wire(chosen.answer(0x7654321, 0x1111))
-    assert phase_two.choose(answer, suites, (Mode.TUNNEL,), (group,)).spi == 0x7654321
+    protocols = [phase_two.PROTOCOLS[layer.protocol] for layer in suites[0].layers] + [Protocol.IPCOMP] * compress
+    assert (chosen.suite, chosen.terms) == (suites[0], terms)
+    assert chosen.spis == {protocol: SPIS[protocol] for protocol in protocols}
+    answer = through_the_wire(chosen.answer(OTHER_SPIS))
+    assert phase_two.choose(answer, suites, (Mode.TUNNEL,), (group,)).spis == {
+        one: OTHER_SPIS[one] for one in protocols
+    }
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ ALL = tuple(SUITES)
         ("a reserved CPI", offer(Proposal(1, 3, SPI, GCM), Proposal(1, 4, b"\0\x10", DEFLATE))),
         ("IPComp with an unknown algorithm", offer(Proposal(1, 3, SPI, GCM), Proposal(1, 4, b"\x12\x34", (Transform(1, 3),)))),
         ("IPComp alone", offer(Proposal(1, 4, b"\x12\x34", DEFLATE))),
-        ("ESP and AH at once", offer(Proposal(1, 3, SPI, AES), Proposal(1, 2, SPI, AH))),
+        ("ESP and AH at once, which no suite of ours is", offer(Proposal(1, 3, SPI, AES), Proposal(1, 2, SPI, (Transform(1, 3, ((4, 1), (5, 2))),)))),
         ("ESP twice", offer(Proposal(1, 3, SPI, AES), Proposal(1, 3, SPI, GCM))),
         ("IPComp twice", offer(Proposal(1, 3, SPI, AES), *(Proposal(1, 4, b"\x12\x34", DEFLATE),) * 2)),
         ("ISAKMP", offer(Proposal(1, 1, SPI, GCM))),
@@ -210,7 +212,7 @@ def test_any_proposals_are_chosen_from_or_refused_in_words(proposals: tuple[Prop
 
 @pytest.mark.parametrize("ours", [GOOD, replace(GOOD, type=Type.TRANSPORT)], ids=["tunnel", "transport"])
 def test_esn_is_never_offered(ours: Connection) -> None:
-    payload = phase_two.offer_payload(ours, phase_two.Terms(Mode.TUNNEL, 31), 0x1000, 0x1000)
+    payload = phase_two.offer_payload(ours, phase_two.Terms(Mode.TUNNEL, 31), SPIS)
     assert all(t.get(Ipsec.ESN) is None for proposal in payload.proposals for t in proposal.transforms)
 
 

@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from cygnet.connection.connection import Shunt, Type
+from cygnet.connection.proposal import ChildProposal
 from cygnet.connection.selector import Selector
 from cygnet.errors import CygnetError
 from cygnet.kernel.interface import Acquire, KernelError
@@ -46,7 +47,7 @@ def test_two_gateways_carry_traffic_both_ways_and_nothing_in_the_clear() -> None
 
 
 @pytest.mark.parametrize("compress", [False, True])
-@pytest.mark.parametrize("suite", ["cbc", "gcm", "chacha", "ah"])
+@pytest.mark.parametrize("suite", ["cbc", "gcm", "chacha", "ah", "cbc in ah", "gcm in ah", "ctr in ah"])
 @pytest.mark.parametrize("kind", ["tunnel", "transport", "six in four", "four in six"])
 def test_every_shape_of_bundle_arrives(suite: str, kind: str, compress: bool) -> None:
     conn, flow = connection(), FLOW
@@ -69,6 +70,31 @@ def test_every_shape_of_bundle_arrives(suite: str, kind: str, compress: bool) ->
     assert east.kernel.deliver(west.kernel, *flow[::-1]) == "delivered"
     west.tunnels.forget(conn)
     assert west.empty
+
+
+def test_ah_is_around_esp_and_the_inmost_has_the_mode() -> None:
+    gate, bundled = Gate(), replace(NET, child=(ChildProposal("aes", 128, "sha2_256", ah="sha1"),))
+    layers = [("esp", "tunnel"), ("ah", "transport")]
+    gate.tunnels.route(bundled)
+    assert {tuple((t.protocol, t.mode) for t in p.templates) for p in gate.kernel.policies.values()} == {(), (*layers,)}
+    gate.up(child(bundled, 1, "cbc in ah"))
+    found = [(sa.key.protocol, sa.mode, sa.outbound) for sa in gate.kernel.sas.values()]
+    assert found == [(*layer, outbound) for outbound in (False, True) for layer in layers]
+    key = gate.kernel.traffic(*FLOW)
+    assert not isinstance(key, str)
+    assert key.protocol == "ah"
+    gate.tunnels.hush(child(bundled, 1, "cbc in ah"))
+    assert [sa.outbound for sa in gate.kernel.sas.values()] == [False, False]
+    assert gate.kernel.traffic(*FLOW) == "acquire"
+
+
+def test_esp_without_integrity_is_never_installed_but_within_ah() -> None:
+    gate = Gate()
+    with pytest.raises(KernelError, match='#1 of "net" would be encryption without integrity'):
+        gate.tunnels.inbound(child(NET, 1, "ctr"))
+    assert gate.kernel.sas == {}
+    gate.up(child(NET, 2, "ctr in ah"))
+    assert len(gate.kernel.sas) == 4
 
 
 def test_a_small_packet_that_was_not_compressed_arrives_too() -> None:

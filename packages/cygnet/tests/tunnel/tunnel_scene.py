@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
+from typing import TypeVar
 
 from cygnet.connection.connection import Connection, End, HostKind, Type
 from cygnet.connection.proposal import ChildProposal
@@ -11,6 +12,7 @@ from cygnet.tunnel.child import ChildSa, Leg
 from cygnet.tunnel.tunnels import Tunnels
 from cygnet.updown.fake import FakeUpdown
 
+T = TypeVar("T")
 FLOW = ("10.1.0.5/32", "10.2.0.7/32")
 BACK = FLOW[::-1]
 SUITES = {
@@ -18,6 +20,7 @@ SUITES = {
     "gcm": ("esp", "aes_gcm", "", 20, 20),
     "chacha": ("esp", "chacha20poly1305", "", 36, 36),
     "ah": ("ah", "", "sha1", 20, 0),
+    "ctr": ("esp", "aes_ctr", "", 20, 20),
 }
 
 
@@ -54,14 +57,13 @@ def anyone(name: str = "road") -> Connection:
 def child(
     conn: Connection, serial: int, suite: str = "cbc", compress: bool = False, east: bool = False, **changes: object
 ) -> ChildSa:
-    """The pair that a quick mode made: from west and from east they fit together."""
-    protocol, cipher, integrity, size, split = SUITES[suite]
-    keys, spis = [bytes([serial]) * size, bytes([serial + 100]) * size], [0x1000 * serial, 0x1000 * serial + 1]
-    cpis = [0x200 + serial, 0x300 + serial]
-    for pair in (keys, spis, cpis) if east else ():
-        pair.reverse()
-    legs = [Leg("comp", *cpis)] if compress else []
-    legs.append(Leg(protocol, *spis, cipher, integrity, *keys, split))
+    """The pair that a quick mode made: from west and from east they fit together. ``suite``: "cbc in ah" is both."""
+    legs = [Leg("comp", *_turned(east, 0x200 + serial, 0x300 + serial))] if compress else []
+    for place, one in enumerate(suite.split(" in ")):
+        protocol, cipher, integrity, size, split = SUITES[one]
+        spis = _turned(east, 0x1000 * serial + 16 * place, 0x1000 * serial + 16 * place + 1)
+        keys = _turned(east, bytes([serial + place]) * size, bytes([serial + place + 100]) * size)
+        legs.append(Leg(protocol, *spis, cipher, integrity, *keys, split))
     host = conn.there.host or ip_address("198.51.100.7")
     made = ChildSa(
         serial,
@@ -75,6 +77,10 @@ def child(
         3600.0,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def _turned(east: bool, ours: T, theirs: T) -> tuple[T, T]:
+    return (theirs, ours) if east else (ours, theirs)
 
 
 @dataclass

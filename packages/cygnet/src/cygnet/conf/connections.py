@@ -51,10 +51,13 @@ def _keys_from_dns(draft: Draft) -> None:
 def _proposals(draft: Draft) -> None:
     """ike=, esp=, ah=, auth=, phase2= and pfsgroup= into the fields that they come to."""
     given = draft.values
-    protocol, key = _protocol(draft)
+    protocol, key, bundled = _protocol(draft)
     safe = proposals.SAFE_AH if protocol == "ah" else proposals.SAFE_ESP
     ike, weak = _tried(draft, "ike", lambda: proposals.ike(given.get("ike", proposals.SAFE_IKE)))
     child, groups, weak_child = _tried(draft, key, lambda: proposals.child(given.get(key, safe), protocol))
+    if bundled:
+        child, weak_ah = _tried(draft, "ah", lambda: proposals.with_ah(child, given.get("ah", "")))
+        weak_child = [*weak_child, *weak_ah]
     if "pfsgroup" in given:
         groups = [_tried(draft, "pfsgroup", lambda: proposals.group(given["pfsgroup"]))]
     weak = [*weak, *weak_child, *(GROUPS[number].name for number in groups if GROUPS[number].weak)]
@@ -62,21 +65,18 @@ def _proposals(draft: Draft) -> None:
     given |= {"pfs_groups": tuple(dict.fromkeys(groups)), "weak": tuple(dict.fromkeys(weak))}
 
 
-def _protocol(draft: Draft) -> tuple[str, str]:
-    """esp or ah, and the parameter that lists its transforms.
+def _protocol(draft: Draft) -> tuple[str, str, bool]:
+    """esp or ah, the parameter that lists its transforms, and whether AH goes around ESP, which is FreeS/WAN's auth=ah.
 
-    FreeS/WAN's auth=ah is AH around ESP, which Cygnet does not negotiate; AH alone, without encryption, is
-    never read into it: a list of hashes must say that this is meant, or phase2=ah.
+    AH alone, without encryption, is never read into auth=ah: esp= must name hashes only, or it is phase2=ah.
     """
     given = draft.values
-    key = "ah" if "ah" in given else "esp"
     if given.get("phase2") == "ah":
-        return "ah", key
-    if given.get("auth") != "ah":
-        return "esp", "esp"
-    if key == "ah" or ("esp" in given and _tried(draft, "esp", lambda: proposals.is_hashes_only(given["esp"]))):
-        return "ah", key
-    raise draft.fault("auth", "AH around ESP cannot be had: leave auth out (ESP protects alone), or write phase2=ah")
+        return "ah", "ah" if "ah" in given else "esp", False
+    bundled = given.get("auth") == "ah"
+    if bundled and "esp" in given and _tried(draft, "esp", lambda: proposals.is_hashes_only(given["esp"])):
+        return "ah", "esp", False
+    return "esp", "esp", bundled
 
 
 def _tried(draft: Draft, key: str, read: Callable[[], _R]) -> _R:

@@ -7,6 +7,7 @@ only say a size (the 256 of aes_gcm_c-256, the 96 of md5-96) belong to the word 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from typing import TypeVar
@@ -145,6 +146,17 @@ def child(text: str, protocol: str) -> tuple[tuple[ChildProposal, ...], list[int
             hashes = [""] if name and CIPHERS[name].aead else run.hashes or SAFE_HASHES[:1]
             found += [ChildProposal(name, bits, integrity) for integrity in hashes]
     return _bounded(found), [group for run in runs for group in run.groups], [name for run in runs for name in run.weak]
+
+
+def with_ah(suites: tuple[ChildProposal, ...], text: str) -> tuple[tuple[ChildProposal, ...], list[str]]:
+    """ESP suites with AH around them, by the hashes of ``text``, and which of these are weak.
+
+    Without a list AH has the hash that ESP has, or where that has none of its own, SHA-2-256.
+    """
+    named, _, weak = child(text, "ah") if text else ((), [], [])
+    hashes = [one.integrity for one in named] or [""]
+    found = [replace(suite, ah=ah or suite.integrity or SAFE_HASHES[0]) for ah in hashes for suite in suites]
+    return _bounded(found), weak
 
 
 def group(text: str) -> int:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,26 @@ class ChildProposal:
     """One suite of phase 2.
 
     ``encryption`` "" is AH (integrity only). ``integrity`` "" goes with a combined-mode cipher.
-    ``key_bits`` is the cipher's key without salt; 0 for AH.
+    ``key_bits`` is the cipher's key without salt; 0 for AH. ``ah``: the integrity of an AH around ESP, "" without.
     """
 
     encryption: str
     key_bits: int
     integrity: str
+    ah: str = ""
 
     @property
     def protocol(self) -> str:
         """esp or ah."""
         return "esp" if self.encryption else "ah"
 
+    @property
+    def layers(self) -> tuple[ChildProposal, ...]:
+        """Its protocols one by one, the innermost first."""
+        around = (ChildProposal("", 0, self.ah),) if self.ah else ()
+        return (replace(self, ah=""), *around)
+
     def __str__(self) -> str:
         words = [f"{self.encryption}_{self.key_bits}"] if self.encryption else []
-        return "-".join([*words, *([self.integrity] if self.integrity else [])])
+        around = f" with AH {self.ah}" if self.ah else ""
+        return "-".join([*words, *([self.integrity] if self.integrity else [])]) + around

@@ -9,10 +9,10 @@ from cygnet.connection.selector import Selector
 from cygnet.errors import CygnetError
 from cygnet.ike.initiation import serves
 from cygnet.ike.live import Child, Live
-from cygnet.ike.numbers import Protocol
 from cygnet.ike.path import Path
 from cygnet.ike.progress import SERIOUS
 from cygnet.ike.v1 import informational
+from cygnet.ike.v1.phase_two import PROTOCOLS
 from cygnet.ike.v1.quick_mode import QuickMode
 from cygnet.ike.v1.sa import IsakmpSa
 from cygnet.tunnel.child import ChildSa
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 REMEMBERED = 120.0
 FIRST_SPI = 0x1000
 FIRST_CPI, LAST_CPI = 0x100, 0xEFFF
-PROTOCOL_NUMBERS = {"ah": Protocol.AH, "esp": Protocol.ESP, "comp": Protocol.IPCOMP}
 
 
 class ChildSas:
@@ -59,8 +58,8 @@ class ChildSas:
         """The quick modes over an SA that are not forgotten yet."""
         return list(self.quicks.get(sa, {}).values())
 
-    def live_for(self, sa: IsakmpSa, ours: Selector, theirs: Selector) -> Live:
-        """The connection that serves this traffic. Raises Refused."""
+    def lives_for(self, sa: IsakmpSa, ours: Selector, theirs: Selector) -> list[Live]:
+        """The connections that are for this traffic. Raises Refused."""
         return self.engine.roster.for_traffic(sa, ours, theirs, self.engine.setup.virtual_private)
 
     def install(self, child: Child, inbound: bool, outbound: bool) -> None:
@@ -145,15 +144,14 @@ class ChildSas:
     def tell_deleted(self, live: Live, child: ChildSa) -> None:
         """Tell the peer that we receive by this pair no more, if there is an ISAKMP SA to say it by."""
         sa = self.engine.isakmp.serving(live)
-        leg = child.legs[-1]
         if sa is not None:
-            informational.send_delete(self.engine, sa, PROTOCOL_NUMBERS[leg.protocol], leg.spi_in.to_bytes(4, "big"))
+            named = [(PROTOCOLS[leg.protocol], leg.spi_in.to_bytes(4, "big")) for leg in child.protecting]
+            informational.send_delete(self.engine, sa, *named)
 
     def deleted_by_peer(self, sa: IsakmpSa, protocol: int, spi: int) -> None:
         """The peer will receive no more under ``spi``: only if that SA is with this very peer."""
         for live, child in self.with_peer_of(sa):
-            leg = child.sa.legs[-1]
-            if leg.spi_out == spi and PROTOCOL_NUMBERS[leg.protocol] == protocol:
+            if any(leg.spi_out == spi and PROTOCOLS[leg.protocol] == protocol for leg in child.sa.protecting):
                 self.remove(live, child, "the peer has deleted it", tell_peer=True)
                 if live.newest is None:
                     self._gone(live)

@@ -173,9 +173,7 @@ class Initiation:
 def serves(sa: IsakmpSa, live: Live) -> bool:
     """Whether phase 1 of ``sa`` is, or will be, good for a connection: same hosts, names and way to prove them."""
     mine, its = live.connection, sa.live.connection
-    if mine.here.host != its.here.host or mine.auth_by is not its.auth_by or mine.here.identity != its.here.identity:
-        return False
-    if mine.there.host not in (its.there.host, sa.path.remote):
+    if not sa.fits(mine) or mine.there.host not in (its.there.host, sa.path.remote):
         return False
     proved = sa.peer.id if sa.established else its.there.identity
     return mine.there.identity == proved

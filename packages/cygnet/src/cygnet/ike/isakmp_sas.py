@@ -87,8 +87,7 @@ class IsakmpSas:
 
     def personalize(self, sa: IsakmpSa) -> None:
         """The peer of a %any connection has a name now: from here on it has a life of its own."""
-        if sa.live.connection.there.host is None:
-            sa.live = self.engine.roster.instance(sa.live, sa.path.remote, sa.peer.id)
+        sa.live = self.engine.roster.personal(sa.live, sa)
 
     def serving(self, live: Live) -> IsakmpSa | None:
         """The newest established ISAKMP SA that serves a connection."""
@@ -96,8 +95,10 @@ class IsakmpSas:
         return fitting[-1] if fitting else None
 
     def is_first_contact(self, sa: IsakmpSa) -> bool:
-        """Whether we know of no other SA with the peer."""
-        return not any(one is not sa and one.established and serves(one, sa.live) for one in self.sas)
+        """Whether we know of no other SA with the peer, of whatever connection."""
+        here, there = sa.live.connection.here.identity, sa.live.connection.there.identity
+        known = [one.peer.id for one in self.sas if one.established and one.live.connection.here.identity == here]
+        return there not in known
 
     def established(self, sa: IsakmpSa, notifications: list[Notification]) -> None:
         """Phase 1 stands."""
@@ -162,7 +163,7 @@ class IsakmpSas:
         if sa.established:
             self.engine.log(f"{sa.label}: ISAKMP SA deleted: {reason}")
             if tell_peer:
-                informational.send_delete(self.engine, sa, Protocol.ISAKMP, sa.icookie + sa.rcookie)
+                informational.send_delete(self.engine, sa, (Protocol.ISAKMP, sa.icookie + sa.rcookie))
         self.remove(sa)
 
     def remove(self, sa: IsakmpSa) -> None:

@@ -84,13 +84,16 @@ class Roster:
         self.instances.append(live)
         return live
 
-    def for_traffic(self, sa: IsakmpSa, ours: Selector, theirs: Selector, private: tuple[Network, ...]) -> Live:
-        """The connection that serves this traffic with the peer of ``sa``. Raises Refused."""
+    def personal(self, live: Live, sa: IsakmpSa) -> Live:
+        """The connection itself, or of a %any connection the instance for the peer of ``sa``."""
+        return live if live.connection.there.host else self.instance(live, sa.path.remote, sa.peer.id)
+
+    def for_traffic(self, sa: IsakmpSa, ours: Selector, theirs: Selector, private: tuple[Network, ...]) -> list[Live]:
+        """The connections that are for this traffic with the peer of ``sa``, that of phase 1 first. Raises Refused."""
         lives = [sa.live, *(live for live in self.lives.values() if live is not sa.live)]
         known = [live for live in lives if self._same_peer(live, sa)]
-        for live in known:
-            if _fits(live.connection, sa, ours, theirs, private):
-                return live if live.connection.there.host else self.instance(live, sa.path.remote, sa.peer.id)
+        if found := [live for live in known if _fits(live.connection, sa, ours, theirs, private)]:
+            return found
         have = ", ".join(_words(live.connection) for live in known[:SHOWN])
         raise Refused(
             Notify.INVALID_ID_INFORMATION,
@@ -101,9 +104,9 @@ class Roster:
     def _same_peer(self, live: Live, sa: IsakmpSa) -> bool:
         """Whether a connection is with the very peer that phase 1 proved."""
         mine, its = live.connection, sa.live.connection
-        if not is_negotiated(mine) or mine.here.host != its.here.host or mine.here.identity != its.here.identity:
+        if not is_negotiated(mine) or not sa.fits(mine):
             return False
-        if mine.there.host not in (None, sa.path.remote, its.there.host) or mine.auth_by is not its.auth_by:
+        if mine.there.host not in (None, sa.path.remote, its.there.host):
             return False
         if mine.there.host is None and mine.there.kind is not HostKind.ANY:
             return False

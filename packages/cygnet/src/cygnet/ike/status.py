@@ -77,14 +77,14 @@ def _isakmp(engine: Engine, sa: IsakmpSa) -> str:
 
 
 def _child(engine: Engine, live: Live, child: Child) -> str:
-    leg = child.sa.legs[-1]
     state = "STATE_QUICK_I2" if child.initiator else "STATE_QUICK_R2"
     newest = "; newest IPSEC; eroute owner" if child is live.newest else ""
     left = child.born + child.sa.lifetime - engine.now
-    suite = "-".join(word for word in (leg.encryption, leg.integrity) if word)
     text = f"#{child.sa.serial}: {live.label} {state} (IPsec SA established); expires in {left:.0f}s{newest}; "
-    text += f"{leg.protocol}.{leg.spi_out:x}@{child.sa.remote} {leg.protocol}.{leg.spi_in:x}@{child.sa.local} "
-    text += f"{suite} {child.sa.mode}"
+    for leg in child.sa.protecting:
+        text += f"{leg.protocol}.{leg.spi_out:x}@{child.sa.remote} {leg.protocol}.{leg.spi_in:x}@{child.sa.local} "
+        text += f"{leg.suite} "
+    text += child.sa.mode
     try:
         counters = engine.tunnels.counters(child.sa)
     except CygnetError as error:

@@ -75,10 +75,10 @@ def _numbers(sa: Sa) -> _Wrongs:
 
 
 def _protection(sa: Sa) -> _Wrongs:
-    """Stricter than Linux in this: neither null encryption nor encryption without integrity."""
+    """Stricter than Linux in this: no null encryption. ESP without integrity is for within AH."""
     parts = (bool(sa.encryption), bool(sa.integrity), bool(sa.aead), bool(sa.compression))
     wanted = {
-        "esp": ((True, True, False, False), (False, False, True, False)),
+        "esp": ((True, True, False, False), (False, False, True, False), (True, False, False, False)),
         "ah": ((False, True, False, False),),
         "comp": ((False, False, False, True),),
     }

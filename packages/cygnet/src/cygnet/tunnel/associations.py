@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cygnet.connection.selector import Selector
 from cygnet.crypto.transforms import CIPHERS, INTEGRITIES
 from cygnet.kernel import ours
+from cygnet.kernel.interface import KernelError
 from cygnet.kernel.sa import Algorithm, Encapsulation, Sa, SaKey
 from cygnet.tunnel.child import ChildSa, Leg
 
@@ -30,6 +31,8 @@ def sa_key(child: ChildSa, leg: Leg, outbound: bool) -> SaKey:
 
 
 def _sas(child: ChildSa, reqid: int, if_id: int, outbound: bool) -> Iterator[Sa]:
+    if not (child.protecting[0].integrity or CIPHERS[child.protecting[0].encryption].aead):
+        raise KernelError(f'#{child.serial} of "{child.connection.name}" would be encryption without integrity')
     for index, leg in enumerate(child.legs):
         encryption, integrity, aead = _algorithms(leg, leg.key_out if outbound else leg.key_in)
         yield Sa(

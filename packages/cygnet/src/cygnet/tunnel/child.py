@@ -25,10 +25,15 @@ class Leg:
     key_out: bytes = field(default=b"", repr=False)
     cipher_key_bytes: int = 0
 
+    @property
+    def suite(self) -> str:
+        """Its transforms in one word."""
+        return "-".join(word for word in (self.encryption, self.integrity) if word)
+
 
 @dataclass(frozen=True)
 class ChildSa:
-    """A pair of SAs (or two pairs, with IPComp) between here and there.
+    """A pair of SAs (or several, with IPComp or AH around ESP) between here and there.
 
     ``serial`` is the number that messages name it by (#2). ``instance``: of a %any connection, the peer it serves,
     "" otherwise. ``mode``: tunnel or transport. ``legs``: innermost protocol first.
@@ -48,3 +53,8 @@ class ChildSa:
     instance: str = ""
     esn: bool = False
     peer_id: str = ""
+
+    @property
+    def protecting(self) -> tuple[Leg, ...]:
+        """All but IPComp, outermost first."""
+        return tuple(leg for leg in reversed(self.legs) if leg.protocol != "comp")

@@ -72,5 +72,5 @@ def span_of_connection(connection: Connection) -> Span | None:
         return Span(here.selector, there.selector, local, remote, connection.type.value, ())
     if not (here.host and there.host):
         return None
-    protocol = connection.child[0].protocol if connection.child else "esp"
-    return Span(here.selector, there.selector, here.host, there.host, connection.type.value, (protocol,))
+    protocols = tuple(layer.protocol for layer in connection.child[0].layers) if connection.child else ("esp",)
+    return Span(here.selector, there.selector, here.host, there.host, connection.type.value, protocols)

@@ -121,9 +121,8 @@ class Tunnels:
             self._registry.drop(route)
 
     def counters(self, child: ChildSa) -> SaCounters | None:
-        """Of the inbound SA that protects; None if it has gone."""
-        leg = next(leg for leg in reversed(child.legs) if leg.protocol != "comp")
-        return self._kernel.query_sa(sa_key(child, leg, outbound=False))
+        """Of the inbound SA that protects, the outer one of two; None if it has gone."""
+        return self._kernel.query_sa(sa_key(child, child.protecting[0], outbound=False))
 
     def rehome(self, child: ChildSa, remote: Address, port: int) -> ChildSa:
         """The peer sends from another address or port now: follow it. The new child takes the old one's place."""

@@ -78,7 +78,9 @@ def request(connection: Connection) -> tuple[CertificateRequest, ...]:
 def check(main: MainMode, message: Message, peer_id: Identity, expected: bytes) -> None:
     """Raise Refused unless the peer proved that it is ``peer_id``; ``expected`` is its HASH."""
     if main.auth is Auth.PRESHARED:
-        if not mac.same(message.one(HashData).data, expected):
+        # The keys are those of the first connection that it could be; they must be those of the one that it is.
+        proved = mac.same(message.one(HashData).data, expected)
+        if not proved or not mac.same(main.preshared_skeyid(), main.skeyid):
             raise Refused(
                 Notify.AUTHENTICATION_FAILED,
                 f"peer {peer_id} does not have the same secret as this box: compare its PSK in both ipsec.secrets",

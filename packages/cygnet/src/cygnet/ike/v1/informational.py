@@ -43,9 +43,9 @@ def refuse(
         engine.send(sa, sa.clear(Exchange.INFORMATIONAL, (notification,), engine.new_message_id()))
 
 
-def send_delete(engine: Engine, sa: IsakmpSa, protocol: int, *spis: bytes) -> None:
-    """Tell the peer that we will use these no more; ``spis`` are those that it sends to."""
-    send(engine, sa, Delete(protocol, spis))
+def send_delete(engine: Engine, sa: IsakmpSa, *named: tuple[int, bytes]) -> None:
+    """Tell the peer that we will use these no more: protocols with the SPIs that it sends to."""
+    send(engine, sa, *(Delete(protocol, (spi,)) for protocol, spi in named))
 
 
 def receive(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes) -> None:
@@ -109,7 +109,7 @@ def _refused(engine: Engine, sa: IsakmpSa, notification: Notification) -> None:
         if isinstance(quick, QuickInitiator) and quick.state == "STATE_QUICK_I1"
     ]
     spi = notification.spi[:4]
-    named = [quick for quick in waiting if spi and quick.spi.to_bytes(4, "big") == spi]
+    named = [quick for quick in waiting if spi and int.from_bytes(spi, "big") in quick.spis.values()]
     # Not every peer names the SPI; with one negotiation under way there is no doubt.
     for quick in named or (waiting if len(waiting) == 1 else []):
         quick.refused(notification)

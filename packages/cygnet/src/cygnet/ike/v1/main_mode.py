@@ -129,17 +129,23 @@ class MainMode(exchange.Exchange):
         if offer is None or key_exchange is None:
             raise Malformed("an identity before keys")
         shared = key_exchange.shared(self.peer_public)
-        ni, nr = (self.nonce, self.peer_nonce) if sa.initiator else (self.peer_nonce, self.nonce)
         if self.auth is Auth.PRESHARED:
-            psk = authentication.preshared_key(self.engine, sa.live.connection)
-            self.skeyid = derive.skeyid_psk(self.hash, psk, ni, nr)
+            self.skeyid = self.preshared_skeyid()
         else:
-            self.skeyid = derive.skeyid_signature(self.hash, ni, nr, shared)
+            self.skeyid = derive.skeyid_signature(self.hash, *self._nonces(), shared)
         cipher = CIPHERS[offer.proposal.encryption]
         keys = derive.derive(self.hash, self.skeyid, shared, sa.icookie, sa.rcookie, offer.proposal.key_bits // 8)
         gi, gr = self._publics()
         self.iv = derive.first_iv(self.hash, gi, gr, cipher.block)
         sa.keys = Keys(self.hash, keys.d, keys.a, Cbc(cipher.name, keys.cipher), self.iv)
+
+    def preshared_skeyid(self) -> bytes:
+        """SKEYID by the secret that the connection has. Raises Refused if it has none."""
+        psk = authentication.preshared_key(self.engine, self.sa.live.connection)
+        return derive.skeyid_psk(self.hash, psk, *self._nonces())
+
+    def _nonces(self) -> tuple[bytes, bytes]:
+        return (self.nonce, self.peer_nonce) if self.sa.initiator else (self.peer_nonce, self.nonce)
 
     def _publics(self) -> tuple[bytes, bytes]:
         ours = self.key_exchange.public if self.key_exchange else b""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from cygnet.connection.connection import Type
@@ -10,13 +9,13 @@ from cygnet.connection.selector import Selector
 from cygnet.crypto.exchange import KeyExchange
 from cygnet.ike.fields import Malformed, Wire
 from cygnet.ike.message import Header
-from cygnet.ike.numbers import Mode, Notify
+from cygnet.ike.numbers import Mode, Notify, Protocol
 from cygnet.ike.payloads import (
     KeyExchangeData,
     NatOriginalAddress,
     Nonce,
     Notification,
-    Proposal,
+    SecurityAssociation,
 )
 from cygnet.ike.progress import STATE_QUICK_I1, SUCCESS
 from cygnet.ike.v1 import phase_two, selectors
@@ -39,7 +38,7 @@ class QuickInitiator(QuickMode):
         self.ours, self.theirs = self._selectors()
         group = self.pfs_groups()[0] if connection.pfs else 0
         self.terms = phase_two.Terms(self.mode(), group)
-        offered = phase_two.offer_payload(connection, self.terms, self.spi, self.cpi)
+        offered = phase_two.offer_payload(connection, self.terms, self.spis)
         payloads: tuple[Wire, ...] = (offered, Nonce(self.nonce))
         if group:
             self.key_exchange = KeyExchange(group)
@@ -72,7 +71,8 @@ class QuickInitiator(QuickMode):
         answer, identities, peer_public = self.read(message)
         modes, groups = (self.terms.mode,), (self.terms.group,)
         chosen = phase_two.choose(answer, self.connection.child, modes, groups)
-        if not _is_one_choice(answer.proposals, chosen.proposals) or (chosen.cpi and not self.connection.compress):
+        compressed = Protocol.IPCOMP in chosen.spis
+        if not _is_one_choice(answer, chosen, compressed) or (compressed and not self.connection.compress):
             raise Malformed("the answer has more proposals than one choice needs, or IPComp that was not offered")
         if identities and [selectors.read(one) for one in identities] != [self.ours, self.theirs]:
             raise Refused(Notify.INVALID_ID_INFORMATION, "the peer answered for other traffic than it was asked for")
@@ -133,15 +133,16 @@ def describe(quick: QuickMode) -> str:
     """The SPIs and the suite of an established pair, in FreeS/WAN's manner."""
     if quick.child is None:
         return ""
-    leg = quick.child.sa.legs[-1]
-    suite = "-".join(word for word in (leg.encryption, leg.integrity) if word)
-    return f"{{{leg.protocol.upper()}=>0x{leg.spi_out:08x} <0x{leg.spi_in:08x} {suite}}}"
+    found = [
+        f"{leg.protocol.upper()}=>0x{leg.spi_out:08x} <0x{leg.spi_in:08x} {leg.suite}"
+        for leg in quick.child.sa.protecting
+    ]
+    return f"{{{' '.join(found)}}}"
 
 
-def _is_one_choice(answer: Sequence[Proposal], chosen: Sequence[Proposal]) -> bool:
+def _is_one_choice(answer: SecurityAssociation, chosen: phase_two.ChosenChild, compressed: bool) -> bool:
     """strongSwan's answer with IPComp goes on with the same SA without it; that says nothing new."""
-    main, *_ = chosen
-    rest = [(one.protocol, one.spi) for one in answer[len(chosen) :]]
-    return tuple(answer[: len(chosen)]) == tuple(chosen) and set(rest) <= (
-        {(main.protocol, main.spi)} if len(chosen) > 1 else set()
-    )
+    size, same = len(chosen.proposals), {(one.protocol, one.spi) for one in chosen.proposals if compressed}
+    return answer.proposals[:size] == chosen.proposals and same >= {
+        (one.protocol, one.spi) for one in answer.proposals[size:]
+    }

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Connection, Type
+from cygnet.connection.proposal import ChildProposal
 from cygnet.connection.selector import Selector
 from cygnet.crypto import derive, mac
 from cygnet.crypto.exchange import KeyExchange
@@ -16,7 +17,7 @@ from cygnet.crypto.transforms import CIPHERS, INTEGRITIES
 from cygnet.ike.fields import Malformed, Wire
 from cygnet.ike.live import Child
 from cygnet.ike.message import Header, Message, join
-from cygnet.ike.numbers import Exchange, Mode, Protocol
+from cygnet.ike.numbers import Exchange, Mode, Notify, Protocol
 from cygnet.ike.payloads import (
     HashData,
     Identification,
@@ -27,8 +28,9 @@ from cygnet.ike.payloads import (
     SecurityAssociation,
 )
 from cygnet.ike.v1.exchange import Exchange as Base
+from cygnet.ike.v1.exchange import Refused
 from cygnet.ike.v1.main_mode import NONCE_SIZE, NONCE_SIZES
-from cygnet.ike.v1.phase_two import PROTOCOLS, ChosenChild, Terms
+from cygnet.ike.v1.phase_two import PROTOCOLS, ChosenChild, Spis, Terms
 from cygnet.ike.v1.sa import IsakmpSa
 from cygnet.tunnel.child import ChildSa, Leg
 
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from cygnet.ike.engine import Engine
     from cygnet.ike.live import Live
 
+NO_AH = (
+    "AH cannot pass the address translator between the two ends, nor go in UDP (forceencaps=yes): "
+    "this connection needs ESP alone, without auth=ah and phase2=ah"
+)
 NEEDED = (HashData, SecurityAssociation, Nonce)
 ALLOWED = (KeyExchangeData, Identification, NatOriginalAddress, Notification)
 
@@ -53,7 +59,8 @@ class QuickMode(Base):
         self.iv = sa.first_iv(message_id)
         self.nonce, self.peer_nonce = engine.random(NONCE_SIZE), b""
         self.key_exchange: KeyExchange | None = None
-        self.spi, self.cpi = engine.children.new_spi(), engine.children.new_cpi()
+        new_spi, new_cpi = engine.children.new_spi, engine.children.new_cpi
+        self.spis = {int(Protocol.ESP): new_spi(), int(Protocol.AH): new_spi(), int(Protocol.IPCOMP): new_cpi()}
         self.child: Child | None = None
         self.peer_spi, self.protocol = b"", int(Protocol.ESP)
 
@@ -81,8 +88,10 @@ class QuickMode(Base):
         return self.message_id.to_bytes(4, "big")
 
     def mode(self) -> Mode:
-        """How packets are to be wrapped, with UDP around them where there is a NAT."""
+        """How packets are to be wrapped, with UDP around them where there is a NAT. Raises Refused for AH there."""
         natted = self.sa.behind_nat or self.sa.peer.behind_nat
+        if natted and any(suite.layers[-1].protocol == "ah" for suite in self.connection.child):
+            raise Refused(Notify.NO_PROPOSAL_CHOSEN, NO_AH, NO_AH)
         if self.connection.type is Type.TRANSPORT:
             return Mode.UDP_TRANSPORT if natted else Mode.TRANSPORT
         return Mode.UDP_TUNNEL if natted else Mode.TUNNEL
@@ -138,9 +147,9 @@ class QuickMode(Base):
         sa, connection = self.sa, self.connection
         initiator = self.INITIATOR
         ni, nr = (self.nonce, self.peer_nonce) if initiator else (self.peer_nonce, self.nonce)
-        legs = [self._leg(chosen, ni, nr, shared)]
-        if chosen.cpi:
-            legs.insert(0, Leg("comp", self.cpi, chosen.cpi))
+        legs = [self._leg(layer, chosen.spis, ni, nr, shared) for layer in chosen.suite.layers]
+        if Protocol.IPCOMP in chosen.spis:
+            legs.insert(0, Leg("comp", self.spis[Protocol.IPCOMP], chosen.spis[Protocol.IPCOMP]))
         natted = sa.behind_nat or sa.peer.behind_nat
         child = ChildSa(
             serial=self.serial, connection=connection, local=sa.path.local, remote=sa.path.remote,
@@ -152,21 +161,17 @@ class QuickMode(Base):
         )  # fmt: skip
         return Child(child, initiator, sa.cookies, min(ni, nr), began=self.began, born=self.engine.now)
 
-    def _leg(self, chosen: ChosenChild, ni: bytes, nr: bytes, shared: bytes) -> Leg:
-        suite, keys = chosen.suite, self.sa.need_keys()
-        cipher = CIPHERS.get(suite.encryption)
-        cipher_bytes = suite.key_bits // 8 + cipher.salt if cipher else 0
-        length = cipher_bytes + (INTEGRITIES[suite.integrity].size if suite.integrity else 0)
-        made = {
-            spi: derive.keymat(
-                keys.hash, keys.d, PROTOCOLS[suite.protocol], spi.to_bytes(4, "big"), ni, nr, shared, length
-            )
-            for spi in (self.spi, chosen.spi)
-        }
-        return Leg(
-            suite.protocol, self.spi, chosen.spi, suite.encryption, suite.integrity,
-            made[self.spi], made[chosen.spi], cipher_bytes,
-        )  # fmt: skip
+    def _leg(self, layer: ChildProposal, peers: Spis, ni: bytes, nr: bytes, shared: bytes) -> Leg:
+        keys, protocol = self.sa.need_keys(), PROTOCOLS[layer.protocol]
+        cipher = CIPHERS.get(layer.encryption)
+        cipher_bytes = layer.key_bits // 8 + cipher.salt if cipher else 0
+        length = cipher_bytes + (INTEGRITIES[layer.integrity].size if layer.integrity else 0)
+        ours, its = self.spis[protocol], peers[protocol]
+        key_in, key_out = (
+            derive.keymat(keys.hash, keys.d, protocol, spi.to_bytes(4, "big"), ni, nr, shared, length)
+            for spi in (ours, its)
+        )
+        return Leg(layer.protocol, ours, its, layer.encryption, layer.integrity, key_in, key_out, cipher_bytes)
 
     def given_up(self, reason: str) -> None:
         """It has failed; what it installed goes."""

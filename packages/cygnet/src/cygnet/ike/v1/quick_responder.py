@@ -7,9 +7,10 @@ from cygnet.crypto import derive, mac
 from cygnet.crypto.exchange import KeyExchange
 from cygnet.crypto.transforms import GROUPS
 from cygnet.ike.fields import Malformed, Wire
+from cygnet.ike.live import Live
 from cygnet.ike.message import Header, Message
 from cygnet.ike.numbers import Notify
-from cygnet.ike.payloads import HashData, Identification, KeyExchangeData, Nonce
+from cygnet.ike.payloads import HashData, Identification, KeyExchangeData, Nonce, SecurityAssociation
 from cygnet.ike.progress import LOG, SUCCESS
 from cygnet.ike.v1 import phase_two, selectors
 from cygnet.ike.v1.exchange import Refused
@@ -37,16 +38,12 @@ class QuickResponder(QuickMode):
         self.engine.children.add(self)
         payload, identities, peer_public = self.read(message)
         ours, theirs = self._traffic(identities)
-        self.live = self.engine.children.live_for(self.sa, ours, theirs)
-        try:
-            chosen = phase_two.choose(payload, self.connection.child, (self.mode(),), self._groups())
-        except NoProposal as error:
-            raise Refused(Notify.NO_PROPOSAL_CHOSEN, str(error), f"this end takes: {error.ours}") from None
+        chosen = self._settle(payload, self.engine.children.lives_for(self.sa, ours, theirs))
         if chosen.terms.group:
             self.key_exchange = KeyExchange(chosen.terms.group)
         self.child = self.make_child(chosen, ours, theirs, self.shared(chosen.terms, peer_public))
         self.engine.children.install(self.child, inbound=True, outbound=False)
-        payloads: tuple[Wire, ...] = (chosen.answer(self.spi, self.cpi), Nonce(self.nonce))
+        payloads: tuple[Wire, ...] = (chosen.answer(self.spis), Nonce(self.nonce))
         if self.key_exchange:
             payloads += (KeyExchangeData(self.key_exchange.public),)
         payloads += tuple(identities)
@@ -56,6 +53,28 @@ class QuickResponder(QuickMode):
             self.live, LOG, f"{self.label}: STATE_QUICK_R1: sent QR1, inbound IPsec SA installed, expecting QI2"
         )
         self.transmit(self.seal(self.peer_nonce, payloads), awaiting=True)
+
+    def _settle(self, payload: SecurityAssociation, lives: list[Live]) -> phase_two.ChosenChild:
+        """The first of several connections whose terms fit the offer. Raises Refused: what the first one lacks."""
+        refusals: list[Refused] = []
+        for live in lives:
+            self.live = live
+            try:
+                chosen = self._choose(payload)
+            except Refused as refusal:
+                refusals.append(refusal)
+            else:
+                self.live = self.engine.roster.personal(live, self.sa)
+                return chosen
+        self.live = self.engine.roster.personal(lives[0], self.sa)
+        raise refusals[0]
+
+    def _choose(self, payload: SecurityAssociation) -> phase_two.ChosenChild:
+        suites = phase_two.acceptable(self.connection.child)
+        try:
+            return phase_two.choose(payload, suites, (self.mode(),), self._groups())
+        except NoProposal as error:
+            raise Refused(Notify.NO_PROPOSAL_CHOSEN, str(error), f"this end takes: {error.ours}") from None
 
     def _traffic(self, identities: list[Identification]) -> tuple[Selector, Selector]:
         """(ours, theirs); without identities it is between the two hosts."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from cygnet.connection.identity import Identity
 from cygnet.ike.fields import Malformed
 from cygnet.ike.live import Live
@@ -40,23 +42,22 @@ class Responder(MainMode):
         message.expect((SecurityAssociation,), (VendorId, Notification))
         payload = message.one(SecurityAssociation)
         self.sa_body = message.body(SecurityAssociation)
-        acceptable = list(
-            dict.fromkeys(offer for live in self.candidates for offer in phase_one.offers(live.connection))
-        )
-        self.settle(phase_one.choose(payload, acceptable))
-        self.candidates = [live for live in self.candidates if self.sa.offer in phase_one.offers(live.connection)]
+        offers = {live: phase_one.offers(live.connection) for live in self.candidates}
+        chosen = phase_one.choose(payload, list(dict.fromkeys(chain.from_iterable(offers.values()))))
+        self.candidates = [live for live in self.candidates if chosen.offer in offers[live]]
         self.sa.live = self.candidates[0]
+        self.settle(chosen)
         self.learn_vendor(message)
         self.answered(packet)
         self.sa.state = "STATE_MAIN_R1"
-        answer = phase_one.choose(payload, acceptable).answer
-        self.transmit(self.sa.clear(Exchange.MAIN, (answer, *self.vendor_ids())), awaiting=False)
+        self.transmit(self.sa.clear(Exchange.MAIN, (chosen.answer, *self.vendor_ids())), awaiting=False)
 
     def _take_keys(self, header: Header, packet: bytes) -> None:
         self.read_keys(header, packet)
         payloads = self.key_payloads()
         if self.auth is Auth.RSA_SIGNATURE:
-            payloads += authentication.request(self.sa.live.connection)
+            asked = (authentication.request(live.connection) for live in self.candidates)
+            payloads += next(filter(None, asked), ())
         self.answered(packet)
         self.sa.state = "STATE_MAIN_R2"
         self.transmit(self.sa.clear(Exchange.MAIN, payloads), awaiting=False)
@@ -69,8 +70,7 @@ class Responder(MainMode):
             message = self._open(header, packet)
             peer_id = authentication.identity(message.one(Identification))
             body = message.body(Identification)
-            self._choose_connection(peer_id)
-            authentication.check(self, message, peer_id, self.hash_of(True, body))
+            self._choose_connection(message, peer_id, self.hash_of(True, body))
         except Exception:
             # A forged message must not spoil the real one that may come after it.
             self.iv = before
@@ -85,8 +85,21 @@ class Responder(MainMode):
                 raise Refused(Notify.PAYLOAD_MALFORMED, UNREADABLE) from None
             raise
 
-    def _choose_connection(self, peer_id: Identity) -> None:
-        """The connection that is for this identity; one that names no identity is for any."""
+    def _choose_connection(self, message: Message, peer_id: Identity, expected: bytes) -> None:
+        """The first connection whose peer this is proved to be. Raises Refused: why it is not that of the first."""
+        refusals: list[Refused] = []
+        claimed = self._for_identity(peer_id)
+        for live in claimed:
+            self.sa.live = live
+            try:
+                return authentication.check(self, message, peer_id, expected)
+            except Refused as refusal:
+                refusals.append(refusal)
+        self.sa.live = claimed[0]
+        raise refusals[0]
+
+    def _for_identity(self, peer_id: Identity) -> list[Live]:
+        """The connections that are for this identity, then those that name none and are for any."""
         named = [live for live in self.candidates if live.connection.there.identity == peer_id]
         unnamed = [live for live in self.candidates if live.connection.there.identity is None]
         if not named and not unnamed:
@@ -95,7 +108,7 @@ class Responder(MainMode):
                 Notify.INVALID_ID_INFORMATION,
                 f"no connection is for a peer that says it is {peer_id}; from this address we know {known}",
             )
-        self.sa.live = (named or unnamed)[0]
+        return named + unnamed
 
     def _establish(self, message: Message, peer_id: Identity, packet: bytes) -> None:
         self.asked_for_certificate |= bool(message.all(CertificateRequest))

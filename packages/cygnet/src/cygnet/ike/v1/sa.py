@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from cygnet.connection.connection import Connection
 from cygnet.connection.identity import Identity
 from cygnet.crypto import derive
 from cygnet.crypto.cbc import Cbc
 from cygnet.ike.fields import Malformed, Wire
 from cygnet.ike.live import Live
 from cygnet.ike.message import HEADER_SIZE, Header, Message, join, split
-from cygnet.ike.numbers import FLAG_ENCRYPTED, ZERO_COOKIE
+from cygnet.ike.numbers import FLAG_ENCRYPTED, ZERO_COOKIE, Auth
 from cygnet.ike.path import Path
 from cygnet.ike.timers import Timer
-from cygnet.ike.v1.phase_one import Offer
+from cygnet.ike.v1.phase_one import METHODS, Offer
 
 # Message ids that a peer has used: an old one must not open an exchange again. The oldest are forgotten.
 MOST_MESSAGE_IDS = 4096
@@ -78,6 +79,14 @@ class IsakmpSa:
         """What names it on the wire."""
         return self.icookie, self.rcookie
 
+    def fits(self, other: Connection) -> bool:
+        """Whether what it proves, or will prove, is what another connection with this peer asks for."""
+        mine, proved = self.live.connection, self.offer.auth if self.established and self.offer else None
+        if (mine.here.host, mine.here.identity) != (other.here.host, other.here.identity):
+            return False
+        same_method = proved in METHODS[other.auth_by] if proved else mine.auth_by is other.auth_by
+        return same_method and (proved is Auth.PRESHARED or _keys(mine) == _keys(other))
+
     def header(self, exchange: int, message_id: int = 0, flags: int = 0) -> Header:
         """A header for a message of this SA; the first payload's type is filled in by `seal` and `clear`."""
         return Header(self.icookie, self.rcookie, 0, exchange, flags, message_id)
@@ -137,3 +146,9 @@ class IsakmpSa:
         if self.keys is None:
             raise Malformed("an encrypted message before there are keys")
         return self.keys
+
+
+def _keys(connection: Connection) -> tuple[frozenset[bytes], object, str]:
+    """By what a signature of the peer's is judged."""
+    end = connection.there
+    return frozenset(end.public_keys), end.cert, end.ca
