@@ -44,7 +44,7 @@ HOST_NAME = "etc/hostname"
 
 
 def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step, last: Record | None) -> Step:
-    """The step that makes ``disk.img`` and, beside it, ``kernel``, ``rootfs.squashfs``, device tree and firmware if any.
+    """The step that makes ``disk.img`` and, beside it, ``kernel``, ``rootfs.squashfs``, device tree, firmware.
 
     ``last``: the record of the board's last image, to say what grew when it is over budget.
     """
@@ -94,7 +94,7 @@ def _make(board: Board, rootfs: Step, before: Mapping[str, int], space: Workspac
 
 
 def _slot(board: Board, root: Path, kernel: bytes, work: Path) -> Path:
-    """What a slot's partition holds: the root file system and, in its last MiB, the kernel for a loader that needs it so."""
+    """What a slot's partition holds: the root file system and, in its last MiB, the kernel for a loader that asks."""
     if not kernel:
         return root
     most = board.disk.kernel_mib * MIB

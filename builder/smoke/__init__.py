@@ -46,10 +46,12 @@ def smoke(board: str, peer: str = "", frozen: bool = False, jobs: int = 0, argum
 def test(only: str, jobs: int) -> int:
     """Every test of the project in one run of pytest, the acceptance of CI_BOARDS among them; its exit status."""
     pairs = prepare([(board, board) for board in CI_BOARDS], False, jobs)
-    # The boxes run until the end of the session: their tests come last.
+    # Boxes take longest, so they come first.
     folders = [folder for folder in sorted((PROJECT / "tests").glob("[!_]*")) if folder != TESTS]
     own = sorted((PROJECT / "packages").glob("*/tests"))
-    words = [*map(str, [*own, *folders, TESTS]), *(["-k", only] if only else [])]
+    words = [*map(str, [TESTS, *folders, *own]), *(["-k", only] if only else [])]
+    workers = jobs or len(os.sched_getaffinity(0))
+    words += ["-p", "builder.smoke.sharing", "-n", str(workers), "--dist=loadgroup", "--no-loadscope-reorder"]
     folder = pairs[0].images / FOLDER
     folder.mkdir(exist_ok=True)
     return _run_pytest(pairs, folder, words, dict(os.environ))

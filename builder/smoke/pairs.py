@@ -86,7 +86,6 @@ def render(template: Path, pairs: Sequence[Pair], sockets: Path, to: Path) -> No
         {
             "target": f"{pair.name}-{box}",
             "board": board,
-            "program": str(qemu.program(board)),
             "model": qemu.model(board),
             "devices": shlex.join(qemu.devices(board, pair.images / board.name, pair.folder / f"{box}.img", cards)),
         }
@@ -94,7 +93,11 @@ def render(template: Path, pairs: Sequence[Pair], sockets: Path, to: Path) -> No
         for (box, board), cards in zip(pair.boxes(), pair.cards(sockets).values(), strict=True)
     ]
     text = jinja2.Template(template.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
-        boxes=boxes, pairs=[_facts(pair) for pair in pairs], version=VERSION, login_timeout=LOGIN_TIMEOUT
+        boxes=boxes,
+        programs={board.qemu.program: str(qemu.program(board)) for pair in pairs for board in pair.boards},
+        pairs=[_facts(pair) for pair in pairs],
+        version=VERSION,
+        login_timeout=LOGIN_TIMEOUT,
     )
     to.write_text(text + "\n")
 

@@ -27,6 +27,9 @@ def build(b: Build) -> None:
         cwd=b.work,
     )  # fmt: skip
     b.make("MAKEINFO=true", cwd=b.work)
-    b.install_dev(b.work / ".libs/libffi.a", "usr/lib/libffi.a")
+    library = b.work / ".libs/libffi.a"
+    # Nobody unwinds a stack on the box, and MIPS's table has addresses that a shared library cannot have.
+    b.run(f"{b.cpu.binutils}-objcopy", "--remove-section=.eh_frame", "--remove-section=.rel.eh_frame", library)
+    b.install_dev(library, "usr/lib/libffi.a")
     for header in ("ffi.h", "ffitarget.h"):
         b.install_dev(b.work / "include" / header, f"usr/include/{header}")
