@@ -111,7 +111,10 @@ class Qemu(_Table, frozen=True):
 
 
 class Board(_Table, frozen=True):
-    """One board; ``without`` names packages that it leaves out; ``name`` and ``folder`` are where it stands."""
+    """One board; ``without`` names packages that it leaves out; ``name`` and ``folder`` are where it stands.
+
+    Without a ``hardware_watchdog`` the kernel's own restarts a box that is stuck, as long as the kernel is not.
+    """
 
     description: str
     cpu: Cpu
@@ -121,6 +124,7 @@ class Board(_Table, frozen=True):
     budget: Budget
     qemu: Qemu
     without: tuple[str, ...] = ()
+    hardware_watchdog: bool = True
     name: str = ""
     folder: Path = Path()
 
