@@ -26,6 +26,8 @@ from builder.smoke.pairs import FOLDER, TEMPLATE, Pair, build_pair, render
 from builder.smoke.report import JUNIT, report
 
 TESTS = PROJECT / "tests/acceptance"
+# Of the image itself: instruction set, slots.
+IMAGE_TESTS = PROJECT / "tests/image"
 # One board of each family.
 CI_BOARDS = ("pc486", "armv7", "mipsel")
 GRACE_SECONDS = 15
@@ -66,7 +68,10 @@ def prepare(boards: Sequence[tuple[str, str]], frozen: bool, jobs: int) -> list[
 
 def accept(pair: Pair, arguments: Sequence[str] = ()) -> int:
     """Run the acceptance tests on a pair's boxes and say what was proved; pytest's exit status."""
-    status = _run_pytest([pair], pair.folder, [str(TESTS), *arguments], {**ENVIRONMENT, "HOME": str(pair.folder)})
+    folders = [TESTS, IMAGE_TESTS] if len(set(pair.boards)) == 1 else [TESTS]
+    words = [*map(str, folders), *arguments]
+    variables = {**os.environ, **ENVIRONMENT, "HOME": str(pair.folder), "CYGNET_CACHE": str(settings().cache)}
+    status = _run_pytest([pair], pair.folder, words, variables)
     for line in report(pair.folder):
         print(line)
     return status
