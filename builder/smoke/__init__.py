@@ -12,12 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from builder.boards import load_board
 from builder.errors import Interrupted
+from builder.interrupts import terminated_is_interrupted
 from builder.plan import Project
 from builder.progress import progress
 from builder.run import ENVIRONMENT, Children
@@ -95,7 +95,7 @@ def _run_pytest(pairs: Sequence[Pair], folder: Path, words: Sequence[str], varia
     children = Children()
     sys.stdout.flush()
     # Not in `folder`: the path of a Unix socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, _terminated_is_interrupted():
+    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, terminated_is_interrupted():
         render(TESTS / TEMPLATE, pairs, Path(sockets), environment)
         process = children.start(command, PROJECT, {**variables, "PYTHONDONTWRITEBYTECODE": "1"}, sys.stdout.buffer)
         try:
@@ -112,17 +112,3 @@ def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         process.wait(GRACE_SECONDS)
-
-
-@contextlib.contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """SIGTERM ends the boxes as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
