@@ -17,9 +17,7 @@ def check_config(fragments: Iterable[Path], config: Path) -> None:
     What a later fragment says of a symbol counts, as it does for kconfig.
     """
     got = {name: value for _, name, value in _settings(config)}
-    asked = {
-        name: (value, f"{fragment}:{line}") for fragment in fragments for line, name, value in _settings(fragment)
-    }
+    asked = {name: (value, f"{fragment}:{line}") for fragment in fragments for line, name, value in _settings(fragment)}
     wrong = [
         f"{place}: {name}={value}, but the kernel has {got.get(name, 'n')}"
         for name, (value, place) in asked.items()
