@@ -34,7 +34,9 @@ def assemble(board: Board, system: Path, out: Path, tools: Path, work: Path, run
     kernel = boot_loader.kernel(board, system, tools, work, runner)
     check_fits(board, len(kernel), (system / ROOT).stat().st_size)
     check_kernel(board, kernel, (system / VMLINUZ).read_bytes() + tree.read_bytes())
-    (out / KERNEL).write_bytes(kernel)
+    # U-Boot writes whole pages.
+    page = board.need_flash().page
+    (out / KERNEL).write_bytes(kernel + b"\xff" * (-len(kernel) % page))
     for name, content in boot_loader.boot(board, tools, work, runner).files.items():
         (out / name).write_bytes(content)
     _write(board, system / ROOT, {}, out / IMAGE, tools, work, runner)

@@ -101,10 +101,14 @@ def test_u_boots_own_tool_reads_the_kernel(made: Made) -> None:
 
 def test_the_kernel_ends_in_its_device_tree(made: Made) -> None:
     image = (made.out / flash.KERNEL).read_bytes()
-    assert int.from_bytes(image[24:28], "big") == zlib.crc32(image[64:])
+    content = image[64 : 64 + int.from_bytes(image[12:16], "big")]
+    assert int.from_bytes(image[24:28], "big") == zlib.crc32(content)
     tree = (made.system / "device-tree.dtb").read_bytes()
-    assert image[64:] == (made.system / "vmlinuz").read_bytes() + tree
+    assert content == (made.system / "vmlinuz").read_bytes() + tree
     assert tree.startswith(b"\xd0\x0d\xfe\xed")
+    # What follows fills the last page.
+    assert len(image) % made.board.need_flash().page == 0
+    assert set(image[64 + len(content) :]) <= {0xFF}
 
 
 def test_either_slot_holds_the_root_file_system(made: Made, tmp_path: Path) -> None:
@@ -190,6 +194,7 @@ class TestReadBack:
 
     def test_a_kernel_that_is_not_what_was_built_is_found(self, made: Made) -> None:
         image = bytearray((made.out / flash.KERNEL).read_bytes())
+        del image[64 + int.from_bytes(image[12:16], "big") :]
         with pytest.raises(CygnetError, match="holds something else"):
             read_back.check_kernel(made.board, bytes(image), b"another kernel")
         image[1000] ^= 1
