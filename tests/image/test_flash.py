@@ -28,7 +28,8 @@ from builder.image.ubi import read_ubi
 from builder.plan import Project
 from builder.progress import Lines
 from builder.run import ENVIRONMENT, Runner
-from builder.settings import PROJECT, settings
+from builder.settings import EPOCH, PROJECT, settings
+from builder.steps.store import hash_file
 
 BOARDS = PROJECT / "board"
 KIRKWOOD = load_board(BOARDS, "kirkwood")
@@ -140,7 +141,15 @@ def test_the_same_bytes_each_time(made: Made, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     again = make(made.board, made.tools, tmp_path / "elsewhere")
     for name in sorted(file.name for file in made.out.iterdir()):
-        assert (again.out / name).read_bytes() == (made.out / name).read_bytes(), name
+        assert hash_file(again.out / name) == hash_file(made.out / name), name
+
+
+def test_no_inode_says_when_it_was_made(made: Made) -> None:
+    data = next(one for one in read_ubi(made.board.need_flash(), made.image, "image") if one.name == DATA).content
+    inodes = [at for at, _, kind in ubifs.nodes(data) if kind == ubifs.INODE]
+    assert inodes
+    for at in inodes:
+        assert ubifs.TIMES.unpack_from(data, at + ubifs.TIMES_AT) == (EPOCH, EPOCH, EPOCH, 0, 0, 0)
 
 
 def test_a_box_has_its_name_and_a_seed_nobody_else_can_read(made: Made, tmp_path: Path) -> None:
