@@ -15,6 +15,7 @@ from invoke.tasks import task
 
 from builder import commands
 from builder.errors import CygnetError, Interrupted
+from builder.interrupts import terminated_is_interrupted
 
 DEFAULT_BOARD = "pc486"
 BOARD = {"board": "which board: see ./inv boards"}
@@ -24,12 +25,13 @@ P = ParamSpec("P")
 
 
 def told(function: Callable[P, None]) -> Callable[P, None]:
-    """Turn an error that is meant for the user into one sentence and status 1 (130 after Ctrl-C)."""
+    """Turn an error that is meant for the user into one sentence and status 1 (130 after Ctrl-C or SIGTERM)."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            function(*args, **kwargs)
+            with terminated_is_interrupted():
+                function(*args, **kwargs)
         except (Interrupted, KeyboardInterrupt):
             raise Exit(str(Interrupted()), code=130) from None
         except CygnetError as error:

@@ -17,6 +17,8 @@ from functools import cached_property
 from pathlib import Path
 
 import msgspec
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from builder.names import unknown
 
@@ -111,12 +113,22 @@ def unused(table: Rules, findings: Iterable[Finding]) -> list[Exception_]:
     return [exception for exception in table.exception if not any(exception.covers(finding) for finding in found)]
 
 
+def _tables(file: Path) -> set[str]:
+    """Symbols that stand for data, in whatever section: assembler files put tables among code, marked as objects."""
+    with file.open("rb") as content:
+        symbols = ELFFile(content).get_section_by_name(".symtab")
+        if not isinstance(symbols, SymbolTableSection):
+            return set()
+        return {one.name for one in symbols.iter_symbols() if one["st_info"]["type"] == "STT_OBJECT"}
+
+
 def _findings(file: Path, name: str, table: Rules, objdump: Path) -> Iterator[Finding]:
+    data = _tables(file)
     command = [str(objdump), "--disassemble", "--no-show-raw-insn", *table.objdump, str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as process:
         section = symbol = ""
         for line in process.stdout or ():
-            if found := INSTRUCTION.match(line):
+            if (found := INSTRUCTION.match(line)) and symbol not in data:
                 mnemonic = table.lacking(found[1])
                 if mnemonic:
                     yield Finding(name, section, symbol, mnemonic)

@@ -18,7 +18,7 @@ from builder.errors import CygnetError
 from builder.recipes.build import Build
 from builder.steps.step import hash_files
 
-ATOMICS = sorted(Path(__file__).with_name("atomics").glob("*.c"))
+ATOMICS = Path(__file__).with_name("atomics")
 
 CC = """\
 #!/bin/sh
@@ -69,9 +69,15 @@ def zig_program() -> Path:
     return Path(spec.submodule_search_locations[0]) / "zig"
 
 
-def identity() -> str:
-    """What of this compiler goes into a content key: zig's version and this file."""
-    return f"zig {importlib.metadata.version('ziglang')} {hash_files(Path(__file__), *ATOMICS)[:16]}"
+def identity(cpu: Cpu) -> str:
+    """What of this compiler goes into a content key: zig's version, this file, the atomic operations for the CPU."""
+    return f"zig {importlib.metadata.version('ziglang')} {hash_files(Path(__file__), *_atomics(cpu))[:16]}"
+
+
+def _atomics(cpu: Cpu) -> list[Path]:
+    """The sources for all CPUs and for those of its family."""
+    family = cpu.zig_target.partition("-")[0]
+    return [source for folder in ("all", family) for source in sorted((ATOMICS / folder).glob("*.c"))]
 
 
 def write_wrappers(cpu: Cpu, binutils: Path, sysroot: Path, hidden: Mapping[Path, str], to: Path) -> None:
@@ -98,8 +104,9 @@ def write_wrappers(cpu: Cpu, binutils: Path, sysroot: Path, hidden: Mapping[Path
 
 def make_atomics(b: Build, to: Path) -> None:
     """Compile ``libatomics.a`` into ``to``, where the wrappers look for libraries."""
-    objects = [to / f"{source.stem}.o" for source in ATOMICS]
-    for source, compiled in zip(ATOMICS, objects, strict=True):
+    sources = _atomics(b.cpu)
+    objects = [to / f"{source.stem}.o" for source in sources]
+    for source, compiled in zip(sources, objects, strict=True):
         b.run(b.cc, "-c", "-fPIC", *b.cflags, source, "-o", compiled)
     b.run(b.ar, "rcs", to / "libatomics.a", *objects)
 

@@ -78,8 +78,11 @@ class Build:
 
     @property
     def ldflags(self) -> list[str]:
-        """Flags for every program and library: unused sections dropped, atomic operations that zig's run time lacks."""
-        return ["-Wl,--gc-sections", "-latomics"]
+        """Flags for every program and library: unused sections dropped, atomic operations that zig's run time lacks.
+
+        With -Os zig drops the symbols, unless it is asked for more than it needs here.
+        """
+        return ["-g", "-Wl,--gc-sections", "-latomics"]
 
     def run(self, *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Run a program in ``cwd`` (default: the source), logged; a failure ends the step."""

@@ -12,12 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from builder.boards import load_board
 from builder.errors import Interrupted
+from builder.interrupts import terminated_is_interrupted
 from builder.plan import Project
 from builder.progress import progress
 from builder.run import ENVIRONMENT, Children
@@ -26,6 +26,8 @@ from builder.smoke.pairs import FOLDER, TEMPLATE, Pair, build_pair, render
 from builder.smoke.report import JUNIT, report
 
 TESTS = PROJECT / "tests/acceptance"
+# Of the image itself: instruction set, slots.
+IMAGE_TESTS = PROJECT / "tests/image"
 # One board of each family.
 CI_BOARDS = ("pc486", "armv7", "mipsel")
 GRACE_SECONDS = 15
@@ -68,7 +70,10 @@ def prepare(boards: Sequence[tuple[str, str]], frozen: bool, jobs: int) -> list[
 
 def accept(pair: Pair, arguments: Sequence[str] = ()) -> int:
     """Run the acceptance tests on a pair's boxes and say what was proved; pytest's exit status."""
-    status = _run_pytest([pair], pair.folder, [str(TESTS), *arguments], {**ENVIRONMENT, "HOME": str(pair.folder)})
+    folders = [TESTS, IMAGE_TESTS] if len(set(pair.boards)) == 1 else [TESTS]
+    words = [*map(str, folders), *arguments]
+    variables = {**os.environ, **ENVIRONMENT, "HOME": str(pair.folder), "CYGNET_CACHE": str(settings().cache)}
+    status = _run_pytest([pair], pair.folder, words, variables)
     for line in report(pair.folder):
         print(line)
     return status
@@ -92,7 +97,7 @@ def _run_pytest(pairs: Sequence[Pair], folder: Path, words: Sequence[str], varia
     children = Children()
     sys.stdout.flush()
     # Not in `folder`: the path of a Unix socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, _terminated_is_interrupted():
+    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, terminated_is_interrupted():
         render(TESTS / TEMPLATE, pairs, Path(sockets), environment)
         process = children.start(command, PROJECT, {**variables, "PYTHONDONTWRITEBYTECODE": "1"}, sys.stdout.buffer)
         try:
@@ -109,17 +114,3 @@ def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         process.wait(GRACE_SECONDS)
-
-
-@contextlib.contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """SIGTERM ends the boxes as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -83,12 +83,7 @@ def build_pair(project: Project, names: Sequence[str]) -> Pair:
 def render(template: Path, pairs: Sequence[Pair], sockets: Path, to: Path) -> None:
     """Write labgrid's environment file of all pairs."""
     boxes = [
-        {
-            "target": f"{pair.name}-{box}",
-            "board": board,
-            "model": qemu.model(board),
-            "devices": shlex.join(qemu.devices(board, pair.images / board.name, pair.folder / f"{box}.img", cards)),
-        }
+        _target(pair, box, board, cards)
         for pair in pairs
         for (box, board), cards in zip(pair.boxes(), pair.cards(sockets).values(), strict=True)
     ]
@@ -102,9 +97,34 @@ def render(template: Path, pairs: Sequence[Pair], sockets: Path, to: Path) -> No
     to.write_text(text + "\n")
 
 
+def _target(pair: Pair, box: str, board: Board, cards: list[qemu.Card]) -> dict[str, object]:
+    words = qemu.devices(board, pair.images / board.name, pair.folder / f"{box}.img", cards)
+    # labgrid wants kernel and command line by themselves.
+    kernel, append = _taken(words, "-kernel"), _taken(words, "-append")
+    return {
+        "target": f"{pair.name}-{box}",
+        "board": board,
+        "model": qemu.model(board),
+        "devices": shlex.join(words),
+        "kernel": kernel,
+        "append": append,
+    }
+
+
+def _taken(words: list[str], option: str) -> str:
+    """Take an option out of a command line; its value."""
+    if option not in words:
+        return ""
+    place = words.index(option)
+    _, value = words[place : place + 2]
+    del words[place : place + 2]
+    return value
+
+
 def _facts(pair: Pair) -> dict[str, object]:
     return {
         "name": pair.name,
         "boards": [board.name for board in pair.boards],
+        "hardware-watchdogs": [board.hardware_watchdog for board in pair.boards],
         "capture": str(pair.folder / CAPTURE),
     }

@@ -103,7 +103,7 @@ class Factory:
             "recipe": recipe.content,
             "code": hash_files(*CODE, *recipe.helpers),
             "epoch": str(EPOCH),
-            "compiler": f"{zig.identity()} {host.identity()}",
+            "compiler": f"{zig.identity(self.board.cpu)} {host.identity()}",
             "tools": group_identity(self.tool_archive, self._tools(package)),
         }
         if package.per != "all":

@@ -11,7 +11,7 @@ from capture import Capture
 from keying import PATIENCE, configure, conn, forget, start, up
 from offices import Offices, offices, quiet_wire, read_sas
 
-READY_SECONDS, RESIDENT_KIB, FURTHER_KIB = 6.0, 20 * 1024, 40
+RESIDENT_KIB, FURTHER_KIB = 20 * 1024, 40
 FURTHER = 12
 TICKS, MICROSECONDS = 100, 1_000_000  # a second, as /proc counts and as /dev/kmsg does
 SECRET = ("authby=secret", "pfs=no")
@@ -46,19 +46,17 @@ def resident_kib(box: Box) -> dict[str, int]:
     return {name: int(kib) for name, kib in re.findall(r"(\w+):\s+(\d+) kB", text)}
 
 
-def test_the_daemon_is_ready_soon(many: Offices, record_property: Callable[[str, object], None]) -> None:
-    """From the start of the process to a daemon that listens: within 6 s"""
-    start(many.a)
-    began = int(many.a.box.text(f"cut -d ' ' -f 22 /proc/{daemon(many.a.box)}/stat")) / TICKS
-    log, _ = many.a.box.run("timeout 2 cat /dev/kmsg | grep 'pluto: Pluto initialized'")
+def seconds_to_ready(box: Box) -> float:
+    """From the start of the daemon's process until it listened: a figure, which depends on what else the machine does."""
+    began = int(box.text(f"cut -d ' ' -f 22 /proc/{daemon(box)}/stat")) / TICKS
+    log, _ = box.run("timeout 2 cat /dev/kmsg | grep 'pluto: Pluto initialized'")
     ready = int(re.findall(r"^\d+,\d+,(\d+),", log, re.MULTILINE)[-1]) / MICROSECONDS
-    seconds = ready - began
-    record_property("daemon ready seconds", f"{seconds:.1f}")
-    assert seconds <= READY_SECONDS
+    return ready - began
 
 
 def test_memory(many: Offices, record_property: Callable[[str, object], None]) -> None:
     """The daemon's resident memory with one tunnel is within 20 MB, each further connection and tunnel within 40 kB"""
+    record_property("daemon ready seconds", f"{seconds_to_ready(many.a.box):.1f}")
     up(many.a, "first")
     one = resident_kib(many.a.box)
     numbers = f"for n in $(seq 1 {FURTHER}); do"

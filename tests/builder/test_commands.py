@@ -77,3 +77,25 @@ def test_an_unreachable_mirror_leaves_nothing_half_made(tmp_path: Path) -> None:
     assert "the mirror cannot be reached" in done.stderr
     assert not list((cache / "store").glob("*")) if (cache / "store").exists() else True
     assert not [file for file in cache.rglob("*") if file.is_file() and file.name != "lock"]
+
+
+def test_a_build_that_is_terminated_ends_what_it_started() -> None:
+    """Given a task that waits for a program, when it gets SIGTERM, then the program is gone too."""
+    text = (
+        "import sys, threading\nfrom pathlib import Path\nfrom invoke.exceptions import Exit\n"
+        "from builder.run import Children, ENVIRONMENT\nimport tasks\n"
+        "def work():\n"
+        "    children = Children()\n"
+        "    process = children.start(['sleep', '1000'], Path('.'), ENVIRONMENT, sys.stdout.buffer)\n"
+        "    print(process.pid, flush=True)\n"
+        "    try:\n        process.wait()\n    finally:\n        children.stop()\n"
+        "try:\n    tasks.told(work)()\nexcept Exit as end:\n    sys.exit(end.code)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", text], cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        process.terminate()
+        assert process.wait(30) == 130
+    # Gone, or dead and not yet collected by whoever inherited it.
+    words = Path(f"/proc/{child}/cmdline")
+    assert not words.exists() or words.read_bytes() == b""

@@ -58,9 +58,16 @@ def start(base: str, options: list[str]) -> None:
 
 
 def stop(base: str) -> None:
-    """End it, politely first; returns when it has ended."""
+    """End it, politely first; returns when it has ended, and what its service does then is done."""
+    down = ("sv", "-w", str(int(SECONDS_TO_STOP)), "down", str(LINK))
     if runs_under_runit():
-        _run("sv", "-w", str(int(SECONDS_TO_STOP)), "down", str(LINK))
+        _run(*down)
+    _end(base)
+    if runs_under_runit():
+        _run(*down)
+
+
+def _end(base: str) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         running = pid(base)
         if running:

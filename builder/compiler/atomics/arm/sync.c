@@ -1,24 +1,29 @@
 /* Atomic operations for ARM before version 6, which has no instructions for them: compilers call these functions.
  *
  * The kernel keeps helpers at fixed addresses (CONFIG_KUSER_HELPERS; Documentation/arch/arm/kernel_user_helpers.rst):
- * one exchanges a word if nobody else changed it, one is a barrier. */
+ * two exchange a word, or two, if nobody else changed them, one is a barrier. */
 #if defined(__arm__) && __ARM_ARCH < 6
 
 typedef int exchange_word(unsigned old, unsigned new, volatile unsigned *place); /* 0: done */
 #define EXCHANGE_WORD ((exchange_word *)0xffff0fc0)
+typedef unsigned long long u64;
+typedef int exchange_words(const u64 *old, const u64 *new, volatile u64 *place); /* 0: done; Linux 3.1 */
+#define EXCHANGE_WORDS ((exchange_words *)0xffff0f60)
 #define BARRIER ((void (*)(void))0xffff0fa0)
 
 /* Put `new` (of `size` bytes) where `old` is; false if something else is there. */
-static _Bool replace(volatile void *place, unsigned size, unsigned old, unsigned new)
+static _Bool replace(volatile void *place, unsigned size, u64 old, u64 new)
 {
 	unsigned address = (unsigned)place, shift = address % 4 * 8;
 	volatile unsigned *word = (volatile unsigned *)(address - address % 4);
-	unsigned mask = size == 4 ? ~0u : ((1u << size * 8) - 1) << shift;
+	unsigned mask = size >= 4 ? ~0u : ((1u << size * 8) - 1) << shift;
 	unsigned whole = *word;
 
-	if ((whole & mask) != old << shift)
+	if (size == 8)
+		return EXCHANGE_WORDS(&old, &new, place) == 0;
+	if ((whole & mask) != (unsigned)old << shift)
 		return 0;
-	return EXCHANGE_WORD(whole, (whole & ~mask) | new << shift, word) == 0;
+	return EXCHANGE_WORD(whole, (whole & ~mask) | (unsigned)new << shift, word) == 0;
 }
 
 /* The names are the compiler's own, so that C cannot spell them but as labels. */
@@ -37,11 +42,11 @@ static _Bool replace(volatile void *place, unsigned size, unsigned old, unsigned
 	type cas##size(volatile type *, type, type) __asm__("__sync_val_compare_and_swap_" #size);     \
 	__attribute__((visibility("hidden"))) type cas##size(volatile type *place, type old, type new) \
 	{                                                                                              \
-		type seen;                                                                                 \
-		while ((seen = *place) == old)                                                             \
-			if (replace(place, size, old, new))                                                    \
-				return old;                                                                        \
-		return seen;                                                                               \
+		for (;;) {                                                                                 \
+			type seen = *place; /* of two words the halves may be of different times */           \
+			if (replace(place, size, seen, seen == old ? new : seen))                              \
+				return seen;                                                                       \
+		}                                                                                          \
 	}
 
 #define SIZE(type, signed_type, size)                                                              \
@@ -61,6 +66,7 @@ static _Bool replace(volatile void *place, unsigned size, unsigned old, unsigned
 SIZE(unsigned char, signed char, 1)
 SIZE(unsigned short, short, 2)
 SIZE(unsigned, int, 4)
+SIZE(u64, long long, 8)
 
 void barrier(void) __asm__("__sync_synchronize");
 __attribute__((visibility("hidden"))) void barrier(void)
