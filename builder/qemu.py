@@ -15,7 +15,8 @@ from pathlib import Path
 from builder.boards import Board
 from builder.errors import CygnetError
 from builder.image.command_line import first_slot
-from builder.image.rootfs import DEVICE_TREE, FIRMWARE
+from builder.image.disk import FIRMWARE
+from builder.image.rootfs import DEVICE_TREE
 
 # No floppy, CD or VGA: the firmware probes nothing that the board lacks, and is through in half a second.
 BARE = ("-nodefaults", "-display", "none")
@@ -69,7 +70,7 @@ def quoted(path: Path | None) -> str:
 
 def model(board: Board) -> tuple[str, str]:
     """Machine and CPU; labgrid wants these two by themselves."""
-    words = board.need_twin().arguments
+    words = board.qemu.arguments
     try:
         return words[words.index("-M") + 1], words[words.index("-cpu") + 1]
     except (ValueError, IndexError):
@@ -85,7 +86,7 @@ def arguments(board: Board, image: Path) -> list[str]:
         "command-line": first_slot(board),
     }
     try:
-        return [word.format_map(known) for word in board.need_twin().arguments]
+        return [word.format_map(known) for word in board.qemu.arguments]
     except (KeyError, ValueError) as error:
         raise CygnetError(
             f"{board.folder / 'board.toml'}: [qemu] arguments: {error}; what can be filled in: {', '.join(known)}"
@@ -100,8 +101,8 @@ def devices(board: Board, image: Path, disk: Path, cards: Sequence[Card], restar
         del fixed[place : place + 2]
     return [
         *BARE, *TRANSLATED, *fixed,
-        "-drive", f"file={quoted(disk)},format=raw,{board.need_twin().drive}",
-        *(word for card in cards for word in card.words(board.need_twin().nic)),
+        "-drive", f"file={quoted(disk)},format=raw,{board.qemu.drive}",
+        *(word for card in cards for word in card.words(board.qemu.nic)),
         *([] if restarts else ["-no-reboot"]),
     ]  # fmt: skip
 
@@ -111,8 +112,8 @@ def command(
 ) -> list[str]:
     """The whole command line; ``image``: the folder of the image that ``disk`` was made from."""
     machine, cpu = model(board)
-    memory = str(board.need_twin().memory_mib)
-    head = [board.need_twin().program, "-M", machine, "-cpu", cpu, "-m", memory, "-serial", serial]
+    memory = str(board.qemu.memory_mib)
+    head = [board.qemu.program, "-M", machine, "-cpu", cpu, "-m", memory, "-serial", serial]
     return head + devices(board, image, disk, cards, restarts)
 
 
@@ -128,7 +129,7 @@ def interactive(board: Board, disk: Path, ssh_port: int = 0) -> int:
 
 def program(board: Board) -> Path:
     """Where the board's QEMU is installed."""
-    found = shutil.which(board.need_twin().program)
+    found = shutil.which(board.qemu.program)
     if not found:
-        raise CygnetError(f"{board.need_twin().program} is not installed: on Debian 12 or 13, ./inv brings it")
+        raise CygnetError(f"{board.qemu.program} is not installed: on Debian 12 or 13, ./inv brings it")
     return Path(found)

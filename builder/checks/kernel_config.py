@@ -12,21 +12,18 @@ SETTING = re.compile(r"(CONFIG_\w+)=(.+)")
 
 
 def check_config(fragments: Iterable[Path], config: Path) -> None:
-    """Raise with every symbol of ``fragments`` that ``config`` does not hold as asked; =n means absent.
-
-    What a later fragment says of a symbol counts, as it does for kconfig.
-    """
+    """Raise with every symbol of ``fragments`` that ``config`` does not hold as asked; =n means absent."""
     got = {name: value for _, name, value in _settings(config)}
-    asked = {name: (value, f"{fragment}:{line}") for fragment in fragments for line, name, value in _settings(fragment)}
     wrong = [
-        f"{place}: {name}={value}, but the kernel has {got.get(name, 'n')}"
-        for name, (value, place) in asked.items()
+        f"{fragment}:{line}: {name}={value}, but the kernel has {got.get(name, 'n')}"
+        for fragment in fragments
+        for line, name, value in _settings(fragment)
         if got.get(name, "n") != value
     ]
     if wrong:
-        listed = "\n    ".join(wrong)
+        asked = "\n    ".join(wrong)
         raise CygnetError(
-            f"the kernel drops what was asked for; give what each depends on, or take it out:\n    {listed}"
+            f"the kernel drops what was asked for; give what each depends on, or take it out:\n    {asked}"
         )
 
 

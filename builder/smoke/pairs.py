@@ -89,7 +89,7 @@ def render(template: Path, pairs: Sequence[Pair], sockets: Path, to: Path) -> No
     ]
     text = jinja2.Template(template.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
         boxes=boxes,
-        programs={board.need_twin().program: str(qemu.program(board)) for pair in pairs for board in pair.boards},
+        programs={board.qemu.program: str(qemu.program(board)) for pair in pairs for board in pair.boards},
         pairs=[_facts(pair) for pair in pairs],
         version=VERSION,
         login_timeout=LOGIN_TIMEOUT,
