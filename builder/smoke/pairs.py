@@ -80,35 +80,40 @@ def build_pair(project: Project, names: Sequence[str]) -> Pair:
     return pair
 
 
-def render(template: Path, pairs: Sequence[Pair], sockets: Path, to: Path) -> None:
-    """Write labgrid's environment file of all pairs."""
-    boxes = [
-        _target(pair, box, board, cards)
+def targets(pairs: Sequence[Pair], sockets: Path) -> list[dict[str, object]]:
+    """The boxes of all pairs, as the environment file's template takes them."""
+    return [
+        target(
+            f"{pair.name}-{box}",
+            board,
+            qemu.devices(board, pair.images / board.name, pair.folder / f"{box}.img", cards),
+        )
         for pair in pairs
         for (box, board), cards in zip(pair.boxes(), pair.cards(sockets).values(), strict=True)
     ]
-    text = jinja2.Template(template.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
-        boxes=boxes,
-        programs={board.qemu.program: str(qemu.program(board)) for pair in pairs for board in pair.boards},
-        pairs=[_facts(pair) for pair in pairs],
-        version=VERSION,
-        login_timeout=LOGIN_TIMEOUT,
-    )
-    to.write_text(text + "\n")
 
 
-def _target(pair: Pair, box: str, board: Board, cards: list[qemu.Card]) -> dict[str, object]:
-    words = qemu.devices(board, pair.images / board.name, pair.folder / f"{box}.img", cards)
-    # labgrid wants kernel and command line by themselves.
+def target(name: str, board: Board, devices: Sequence[str]) -> dict[str, object]:
+    """One box, with the rest of its QEMU's command line. labgrid wants kernel and command line by themselves."""
+    words = list(devices)
     kernel, append = _taken(words, "-kernel"), _taken(words, "-append")
     return {
-        "target": f"{pair.name}-{box}",
+        "target": name,
         "board": board,
+        "program": str(qemu.program(board)),
         "model": qemu.model(board),
         "devices": shlex.join(words),
         "kernel": kernel,
         "append": append,
     }
+
+
+def render(template: Path, boxes: Sequence[dict[str, object]], pairs: Sequence[Pair], to: Path) -> None:
+    """Write labgrid's environment file of some boxes, and of the pairs that they make."""
+    text = jinja2.Template(template.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
+        boxes=boxes, pairs=[_facts(pair) for pair in pairs], version=VERSION, login_timeout=LOGIN_TIMEOUT
+    )
+    to.write_text(text + "\n")
 
 
 def _taken(words: list[str], option: str) -> str:

@@ -93,7 +93,7 @@ def with_box(
     started: Street, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Street]:
     """A Cygnet box has joined, booted beside the guests where it is the first to be asked for; it is off at the end."""
-    box = make_box(BOX, started.card(BOX), started.wire.file, tmp_path_factory.mktemp("box"))
+    box = make_box(BOX, started.card(BOX), tmp_path_factory.mktemp("box"))
     try:
         box.switch_on()
         street: Street = request.getfixturevalue("street")

@@ -1,15 +1,13 @@
-"""A Cygnet box on the street: the stock image of CI_BOARD as a user has it, in QEMU, driven as tests/acceptance does.
+"""A Cygnet box on the street: the stock image of BOARD as a user has it, in QEMU, driven as tests/acceptance does.
 
 Nothing of the image is changed: QEMU keeps what the box writes to itself.
 """
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import eager_qemu  # noqa: F401 - registers its driver
-import jinja2
 from box import Box
 from gateways import IN_TIME, CygnetGateway
 from keying import write
@@ -19,30 +17,23 @@ from swanctl_config import End
 
 from builder import qemu
 from builder.boards import load_board
-from builder.settings import VERSION, settings
-from builder.smoke import CI_BOARD, LOGIN_TIMEOUT, TEMPLATE
+from builder.settings import settings
+from builder.smoke import TESTS
+from builder.smoke.pairs import TEMPLATE, render, target
 
+BOARD = "pc486"
 UNUSED_CARD = "52:54:00:c9:0c:0f"
 
 
-def make_box(name: str, card: qemu.Card, capture: Path, folder: Path) -> Box:
+def make_box(name: str, card: qemu.Card, folder: Path) -> Box:
     """A box with a card on the street, not started yet."""
-    board = load_board(settings().boards, CI_BOARD)
-    image = settings().images / CI_BOARD / "disk.img"
-    assert image.is_file(), f"{image} is not there: ./inv build makes it"
-    machine, cpu = qemu.model(board)
-    devices = [*qemu.devices(board, image, [card, qemu.unplugged("lan", UNUSED_CARD)]), "-snapshot"]
-    template = jinja2.Template(
-        (board.folder / TEMPLATE).read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
+    board = load_board(settings().boards, BOARD)
+    images = settings().images / BOARD
+    assert (images / "disk.img").is_file(), f"{images / 'disk.img'} is not there: ./inv build makes it"
+    devices = qemu.devices(board, images, images / "disk.img", [card, qemu.unplugged("lan", UNUSED_CARD)])
     file = folder / "labgrid.yaml"
-    file.write_text(
-        template.render(
-            board=board, boxes=[{"name": name, "devices": shlex.join(devices)}], machine=machine, cpu=cpu,
-            program=str(qemu.program(board)), version=VERSION, capture=str(capture), login_timeout=LOGIN_TIMEOUT,
-        )
-    )  # fmt: skip
-    return Box(Environment(str(file)).get_target(name))
+    render(TESTS / TEMPLATE, [target(name, board, [*devices, "-snapshot"])], [], file)
+    return Box(name, Environment(str(file)).get_target(name))
 
 
 class CygnetBox(CygnetGateway):
