@@ -23,7 +23,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def group(item: pytest.Item, root: Path) -> str:
     """The pair of boxes, or the folder."""
     callspec = getattr(item, "callspec", None)
-    if callspec and "pair" in callspec.params:
-        return str(callspec.params["pair"]["name"])
+    pair = callspec.params.get("pair") if callspec else None
+    if isinstance(pair, dict):
+        return str(pair["name"])
     parts = item.path.relative_to(root).parts
     return "/".join(parts[: DEPTH.get(parts[0], 1)])
