@@ -53,7 +53,7 @@ def test(only: str, jobs: int) -> int:
     own = sorted((PROJECT / "packages").glob("*/tests"))
     words = [*map(str, [TESTS, *folders, *own]), *(["-k", only] if only else [])]
     workers = jobs or len(os.sched_getaffinity(0))
-    words += ["-p", "builder.smoke.sharing", "-n", str(workers), "--dist=loadgroup", "--no-loadscope-reorder"]
+    words += ["-p", "builder.smoke.sharing", "-n", str(workers), "--no-loadscope-reorder"]
     folder = pairs[0].images / FOLDER
     folder.mkdir(exist_ok=True)
     return _run_pytest(pairs, folder, words, dict(os.environ))
