@@ -28,8 +28,8 @@ from builder.smoke.report import JUNIT, report
 TESTS = PROJECT / "tests/acceptance"
 # Of the image itself: instruction set, slots.
 IMAGE_TESTS = PROJECT / "tests/image"
-# One board of each family.
-CI_BOARDS = ("pc486", "armv7", "mipsel")
+# mipsel joins when all of its acceptance passes (docs/boards.md).
+CI_BOARDS = ("pc486", "armv7")
 GRACE_SECONDS = 15
 
 

@@ -26,7 +26,8 @@ from builder.run import Runner
 from builder.settings import settings
 
 PATIENCE = 120
-CHOSEN = re.compile(rb"cygnet\.slot=(\w) cygnet\.mode=(\w+)")
+# To the end of the word: the rest of it may still be on its way.
+CHOSEN = re.compile(rb"cygnet\.slot=(\w) cygnet\.mode=(\w+)\s")
 
 
 class Machine:
