@@ -59,7 +59,7 @@ def start(base: str, options: list[str]) -> None:
 
 def stop(base: str) -> None:
     """End it, politely first; returns when it has ended, and what its service does then is done."""
-    down = ("sv", "-w", str(int(SECONDS_TO_STOP)), "down", str(LINK))
+    down = ("sv", "-v", "-w", str(int(SECONDS_TO_STOP)), "down", str(LINK))
     if runs_under_runit():
         _run(*down)
     _end(base)
