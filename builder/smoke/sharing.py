@@ -19,7 +19,7 @@ BOXES = "tests/acceptance/"
 DEPTH = {"tests": 2, "packages": 4}
 
 
-class Sharing(LoadScopeScheduling):  # type: ignore[misc]
+class Sharing(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Hands out whole groups, in the order in which they were collected."""
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:

@@ -151,7 +151,7 @@ def answer_spoiled(change: Callable[[Payloads], Payloads]) -> None:
             quick.seal = lambda before, payloads, seal=seal: seal(before, change(payloads))  # type: ignore[misc, method-assign]
         return choose(*arguments)
 
-    east.engine.children.lives_for = lives_for  # type: ignore[method-assign]
+    east.engine.children.lives_for = lives_for
     west.up()
     network.run(200)
     assert (west.pairs(), west.kernel.sas, east.kernel.sas, network.bugs()) == (0, {}, {}, [])
