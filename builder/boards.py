@@ -1,8 +1,8 @@
 """Boards: ``board/<name>/board.toml`` read into typed, frozen values.
 
-A board is one folder and no Python: CPU, kernel, console, disk layout, size budget
-and its QEMU twin are all data.  Boards whose ``[cpu]`` tables are equal share every
-compiled package.
+A board is one folder and no Python: CPU, kernel, console, layout of disk or flash, size
+budget and its QEMU twin are all data.  Boards whose ``[cpu]`` tables are equal share every
+compiled package; ``cpu = "armv5"`` takes the table of another board.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from builder.errors import RecipeError
+from builder.errors import CygnetError, RecipeError
 from builder.names import unknown
 
 Size = Annotated[int, msgspec.Meta(gt=0)]
@@ -58,6 +58,7 @@ class Kernel(_Table, frozen=True):
 
     ``tools``: prefix of the compiler's name in the tools tree, and the group that brings it; ``arguments``: for the
     command line; ``load_address``: where a boot loader puts it that does not find that out by itself.
+    A ``device_tree`` that ends in .dts stands in the board's folder; ``own_tree`` is its text, not a key of the file.
     """
 
     arch: str
@@ -66,6 +67,12 @@ class Kernel(_Table, frozen=True):
     arguments: tuple[str, ...] = ()
     device_tree: str = ""
     load_address: int = 0
+    own_tree: str = ""
+
+    @property
+    def has_own_tree(self) -> bool:
+        """Whether its device tree stands in the board's folder."""
+        return self.device_tree.endswith(".dts")
 
 
 class Console(_Table, frozen=True):
@@ -86,6 +93,24 @@ class Disk(_Table, frozen=True):
     slot_mib: Size
     data_mib: Size
     kernel_mib: int = 0
+
+
+class Flash(_Table, frozen=True):
+    """A flash chip that Linux sees bare: sizes in bytes, ``partitions`` by name from its start on.
+
+    ``page``: what is written at once, 1 for NOR; ``bad_blocks``: how many of the whole chip's may be bad, 0 for NOR.
+    Among the partitions are kernel-a and kernel-b, and ubi, whose volumes are two roots and data: ``data_mib`` is the
+    least that data gets, it takes what is left.
+    """
+
+    loader: Literal["uimage"]
+    size: Size
+    block: Size
+    page: Size
+    bad_blocks: int
+    root_mib: Size
+    data_mib: Size
+    partitions: dict[str, Size]
 
 
 class Budget(_Table, frozen=True):
@@ -113,6 +138,7 @@ class Qemu(_Table, frozen=True):
 class Board(_Table, frozen=True):
     """One board; ``without`` names packages that it leaves out; ``name`` and ``folder`` are where it stands.
 
+    It has a disk or a flash chip, and a twin in QEMU or none.
     Without a ``hardware_watchdog`` the kernel's own restarts a box that is stuck, as long as the kernel is not.
     """
 
@@ -120,13 +146,40 @@ class Board(_Table, frozen=True):
     cpu: Cpu
     kernel: Kernel
     console: Console
-    disk: Disk
     budget: Budget
-    qemu: Qemu
+    disk: Disk | None = None
+    flash: Flash | None = None
+    qemu: Qemu | None = None
     without: tuple[str, ...] = ()
     hardware_watchdog: bool = True
     name: str = ""
     folder: Path = Path()
+
+    @property
+    def loader(self) -> str:
+        """The boot loader's name."""
+        return self.need_flash().loader if self.disk is None else self.disk.loader
+
+    def need_disk(self) -> Disk:
+        """Its disk, for what is done on disks only."""
+        if self.disk is None:
+            raise CygnetError(f"{self.name} has no disk; {self.folder / 'board.toml'} has no table [disk]")
+        return self.disk
+
+    def need_flash(self) -> Flash:
+        """Its flash chip, for what is done on those only."""
+        if self.flash is None:
+            raise CygnetError(f"{self.name} has no flash chip; {self.folder / 'board.toml'} has no table [flash]")
+        return self.flash
+
+    def need_twin(self) -> Qemu:
+        """Its twin; a board without one cannot be started here."""
+        if self.qemu is None:
+            raise CygnetError(
+                f"{self.name} has no twin in QEMU and cannot be started here: ./inv build --board={self.name} makes "
+                "its image and checks it, docs/boards.md says how it is flashed"
+            )
+        return self.qemu
 
 
 def load_board(boards: Path, name: str) -> Board:
@@ -135,15 +188,45 @@ def load_board(boards: Path, name: str) -> Board:
     file = folder / "board.toml"
     if not file.is_file():
         raise unknown("board", name, board_names(boards))
-    text = file.read_text()
+    table = _read(file)
+    if isinstance(table.get("cpu"), str):
+        table["cpu"] = _cpu_of(boards, file, table["cpu"])
     try:
-        table = tomllib.loads(text)
         board = msgspec.convert(table, Board, dec_hook=_no_paths)
+    except msgspec.ValidationError as error:
+        raise RecipeError(file, _line_of(file.read_text(), str(error)), str(error)) from None
+    if (board.disk is None) == (board.flash is None):
+        raise RecipeError(file, 1, "expected one of the tables [disk] and [flash]")
+    return msgspec.structs.replace(board, name=name, folder=folder, kernel=_with_own_tree(board.kernel, file))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(file, _toml_error_line(error), f"this is not TOML: {error}") from None
-    except msgspec.ValidationError as error:
-        raise RecipeError(file, _line_of(text, str(error)), str(error)) from None
-    return msgspec.structs.replace(board, name=name, folder=folder)
+
+
+def _cpu_of(boards: Path, file: Path, other: str) -> object:
+    """The table [cpu] of the board ``other``, which ``file`` names instead of having its own."""
+    line = _line_of(file.read_text(), "at `$.cpu`")
+    if other not in board_names(boards):
+        raise RecipeError(file, line, f"cpu: {unknown('board', other, board_names(boards))}")
+    table = _read(boards / other / "board.toml").get("cpu")
+    if not isinstance(table, dict):
+        raise RecipeError(file, line, f"cpu: board {other!r} has no table [cpu] of its own; name one that has")
+    return table
+
+
+def _with_own_tree(kernel: Kernel, file: Path) -> Kernel:
+    """The kernel with the text of a device tree of our own, which is part of what the kernel is made from."""
+    if not kernel.has_own_tree:
+        return msgspec.structs.replace(kernel, own_tree="")
+    tree = file.parent / kernel.device_tree
+    if not tree.is_file():
+        line = _line_of(file.read_text(), "at `$.kernel.device-tree`")
+        raise RecipeError(file, line, f"there is no {tree}; a tree of the kernel's is named arch/.../dts/....dtb")
+    return msgspec.structs.replace(kernel, own_tree=tree.read_text())
 
 
 def board_names(boards: Path) -> list[str]:

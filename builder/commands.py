@@ -12,8 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from builder.boards import load_board
 from builder.errors import CygnetError
-from builder.image.disk import make_box
+from builder.image.image import medium
 from builder.image.publish import publish
 from builder.locking import lock_all
 from builder.papers.tasks import boards, graph, legal_info, packages, sbom, size, why
@@ -44,6 +45,7 @@ def boot(board: str) -> None:
     """See tasks.boot."""
     from builder import qemu
 
+    load_board(settings().boards, board).need_twin()
     with progress() as shown:
         project = Project(settings(), shown)
         plan, results = project.build(board)
@@ -72,7 +74,9 @@ def _make_box(project: Project, plan: Plan, stock: Path, to: Path, name: str) ->
     tools = project.engine().build((plan.tools,))[plan.tools.name]
     work = to.with_suffix(".work")
     shutil.rmtree(work, ignore_errors=True)
-    make_box(plan.board, name, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log"))
+    medium(plan.board).make_box(
+        plan.board, name, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log")
+    )
 
 
 def smoke(board: str, peer: str, frozen: bool, jobs: int) -> int:

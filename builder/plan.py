@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boards import Board, board_names, load_board
-from builder.image.disk import image_step
+from builder.image.image import image_step
 from builder.image.rootfs import rootfs_step
 from builder.names import unknown
 from builder.progress import Progress

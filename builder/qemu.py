@@ -15,8 +15,7 @@ from pathlib import Path
 from builder.boards import Board
 from builder.errors import CygnetError
 from builder.image.command_line import first_slot
-from builder.image.disk import FIRMWARE
-from builder.image.rootfs import DEVICE_TREE
+from builder.image.rootfs import DEVICE_TREE, FIRMWARE
 
 # No floppy, CD or VGA: the firmware probes nothing that the board lacks, and is through in half a second.
 BARE = ("-nodefaults", "-display", "none")
@@ -70,7 +69,7 @@ def quoted(path: Path | None) -> str:
 
 def model(board: Board) -> tuple[str, str]:
     """Machine and CPU; labgrid wants these two by themselves."""
-    words = board.qemu.arguments
+    words = board.need_twin().arguments
     try:
         return words[words.index("-M") + 1], words[words.index("-cpu") + 1]
     except (ValueError, IndexError):
@@ -86,7 +85,7 @@ def arguments(board: Board, image: Path) -> list[str]:
         "command-line": first_slot(board),
     }
     try:
-        return [word.format_map(known) for word in board.qemu.arguments]
+        return [word.format_map(known) for word in board.need_twin().arguments]
     except (KeyError, ValueError) as error:
         raise CygnetError(
             f"{board.folder / 'board.toml'}: [qemu] arguments: {error}; what can be filled in: {', '.join(known)}"
@@ -101,8 +100,8 @@ def devices(board: Board, image: Path, disk: Path, cards: Sequence[Card], restar
         del fixed[place : place + 2]
     return [
         *BARE, *TRANSLATED, *fixed,
-        "-drive", f"file={quoted(disk)},format=raw,{board.qemu.drive}",
-        *(word for card in cards for word in card.words(board.qemu.nic)),
+        "-drive", f"file={quoted(disk)},format=raw,{board.need_twin().drive}",
+        *(word for card in cards for word in card.words(board.need_twin().nic)),
         *([] if restarts else ["-no-reboot"]),
     ]  # fmt: skip
 
@@ -112,8 +111,8 @@ def command(
 ) -> list[str]:
     """The whole command line; ``image``: the folder of the image that ``disk`` was made from."""
     machine, cpu = model(board)
-    memory = str(board.qemu.memory_mib)
-    head = [board.qemu.program, "-M", machine, "-cpu", cpu, "-m", memory, "-serial", serial]
+    memory = str(board.need_twin().memory_mib)
+    head = [board.need_twin().program, "-M", machine, "-cpu", cpu, "-m", memory, "-serial", serial]
     return head + devices(board, image, disk, cards, restarts)
 
 
@@ -129,7 +128,7 @@ def interactive(board: Board, disk: Path, ssh_port: int = 0) -> int:
 
 def program(board: Board) -> Path:
     """Where the board's QEMU is installed."""
-    found = shutil.which(board.qemu.program)
+    found = shutil.which(board.need_twin().program)
     if not found:
-        raise CygnetError(f"{board.qemu.program} is not installed: on Debian 12 or 13, ./inv brings it")
+        raise CygnetError(f"{board.need_twin().program} is not installed: on Debian 12 or 13, ./inv brings it")
     return Path(found)

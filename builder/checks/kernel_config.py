@@ -12,18 +12,21 @@ SETTING = re.compile(r"(CONFIG_\w+)=(.+)")
 
 
 def check_config(fragments: Iterable[Path], config: Path) -> None:
-    """Raise with every symbol of ``fragments`` that ``config`` does not hold as asked; =n means absent."""
+    """Raise with every symbol of ``fragments`` that ``config`` does not hold as asked; =n means absent.
+
+    What a later fragment says of a symbol counts, as it does for kconfig.
+    """
     got = {name: value for _, name, value in _settings(config)}
+    asked = {name: (value, f"{fragment}:{line}") for fragment in fragments for line, name, value in _settings(fragment)}
     wrong = [
-        f"{fragment}:{line}: {name}={value}, but the kernel has {got.get(name, 'n')}"
-        for fragment in fragments
-        for line, name, value in _settings(fragment)
+        f"{place}: {name}={value}, but the kernel has {got.get(name, 'n')}"
+        for name, (value, place) in asked.items()
         if got.get(name, "n") != value
     ]
     if wrong:
-        asked = "\n    ".join(wrong)
+        listed = "\n    ".join(wrong)
         raise CygnetError(
-            f"the kernel drops what was asked for; give what each depends on, or take it out:\n    {asked}"
+            f"the kernel drops what was asked for; give what each depends on, or take it out:\n    {listed}"
         )
 
 

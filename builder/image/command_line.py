@@ -17,6 +17,6 @@ def common_words(board: Board) -> str:
 
 def first_slot(board: Board) -> str:
     """The whole command line for slot a, where nobody chooses a slot."""
-    number = partitions(board.disk)["slot-a"].number
+    number = partitions(board.need_disk())["slot-a"].number
     root = f"root=PARTUUID={disk_id(board.name):08x}-{number:02}"
     return f"{root} {common_words(board)} cygnet.slot=a cygnet.mode=normal"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from builder.image.image import medium
 from builder.plan import Plan, Project
 from builder.steps.store import extract
 
@@ -18,7 +19,7 @@ def publish(project: Project, plan: Plan, results: Mapping[str, Path]) -> Path:
     """
     folder = project.settings.images / plan.board.name
     stamp = folder / STAMP
-    image = folder / "disk.img"
+    image = folder / medium(plan.board).IMAGE
     if not (stamp.is_file() and stamp.read_text() == plan.image.key and image.is_file()):
         from builder.papers import sbom
 

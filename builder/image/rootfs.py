@@ -31,6 +31,8 @@ BOOT = "boot"
 # What the step leaves beside the root file system.
 VMLINUZ = "vmlinuz"
 DEVICE_TREE = "device-tree.dtb"
+# What the twin's boot loader is called beside the image.
+FIRMWARE = "firmware.bin"
 OVERLAY = "overlay"
 
 
@@ -48,7 +50,7 @@ def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], 
             "board overlay": hash_folder(board.folder / OVERLAY),
             "board": hash_bytes(msgspec.json.encode([board.name, board.description, board.console])),
             "version": VERSION,
-            "kernel in root": str(LOADERS[board.disk.loader].KERNEL_IN_ROOT),
+            "kernel in root": str(LOADERS[board.loader].KERNEL_IN_ROOT),
             "tools": group_identity(archive, ("image",)),
         },
         action=functools.partial(_make, settings, board, dict(packages)),
@@ -71,7 +73,7 @@ def _make(settings: Settings, board: Board, packages: Mapping[str, Step], space:
     sizes = _sizes(root, owners)
     for file in (root / BOOT).iterdir():
         shutil.copyfile(file, space.out / file.name)
-    if not LOADERS[board.disk.loader].KERNEL_IN_ROOT:
+    if not LOADERS[board.loader].KERNEL_IN_ROOT:
         shutil.rmtree(root / BOOT)
     squash(space.results["tools"], root, space.out / "rootfs.squashfs", board.cpu.filter, space.runner)
     (space.out / "owners.json").write_bytes(msgspec.json.encode(dict(sorted(owners.items()))))

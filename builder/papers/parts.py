@@ -96,9 +96,9 @@ def _part(plan: Plan, name: str, left_out: bool) -> Part:
 def carried(plan: Plan) -> list[Carried]:
     """What the tools leave in the image, by name."""
     found = [_zig_run_time()]
-    if plan.board.disk.loader == "grub-pc":
+    if plan.board.loader == "grub-pc":
         found.append(_grub(plan))
-    if plan.board.qemu.firmware:
+    if plan.board.qemu and plan.board.qemu.firmware:
         found.append(_uboot(plan))
     if any("rust" in part.recipe.package.tools for part in parts(plan)):
         rust = plan.tool_archive.locked("rust-src")

@@ -85,7 +85,7 @@ def measure(project: Project, plan: Plan) -> Sizes:
     contents = _system(result(project, plan, plan.rootfs))
     owners = msgspec.json.decode(contents["owners.json"], type=dict[str, str])
     kernel = len(contents["vmlinuz"])
-    rootfs = len(contents["rootfs.squashfs"]) - (kernel if LOADERS[plan.board.disk.loader].KERNEL_IN_ROOT else 0)
+    rootfs = len(contents["rootfs.squashfs"]) - (kernel if LOADERS[plan.board.loader].KERNEL_IN_ROOT else 0)
     files: dict[str, dict[str, int]] = {OVERLAY: _overlay(project, plan, owners)}
     packed = {OVERLAY: _packed_overlay(project, plan)}
     for name, step in plan.packages.items():

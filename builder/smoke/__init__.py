@@ -61,6 +61,8 @@ def test(only: str, jobs: int) -> int:
 
 def prepare(boards: Sequence[tuple[str, str]], frozen: bool, jobs: int) -> list[Pair]:
     """Build what is missing and make the boxes of all pairs."""
+    for name in dict.fromkeys(name for pair in boards for name in pair):
+        load_board(settings().boards, name).need_twin()
     with progress() as shown:
         project = Project(settings(), shown, frozen, jobs)
         return [build_pair(project, names) for names in boards]

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from graph_project import Silent
 
+from builder.errors import CygnetError
+from builder.image.publish import publish
 from builder.plan import Project
 from builder.settings import PROJECT, Settings, settings
 from builder.steps.store import extract
@@ -45,6 +47,20 @@ def build(b: Build) -> None:
     (b.work / "vmlinuz").write_bytes(bytes(range(256)) * 1000)
     b.install(b.work / "vmlinuz", "boot/vmlinuz", 0o644)
 '''
+
+
+FLASH_KERNEL = KERNEL.replace(
+    "from builder.recipes", "from builder.image.flash_layout import places\nfrom builder.recipes", 1
+).replace("* 1000", "* 4000")
+FLASH_KERNEL += """    tree = b.work / "tree.dts"
+    parts = "".join(
+        f'partition@{place.start:x} {{ label = "{name}"; reg = <{place.start:#x} {place.size:#x}>; }};'
+        for name, place in places(b.board.need_flash()).items()
+    )
+    tree.write_text(f"/dts-v1/; / {{ flash {{ #address-cells = <1>; #size-cells = <1>; {parts} }}; }};")
+    b.run("dtc", "-q", "-O", "dtb", "-o", b.work / "tree.dtb", tree, cwd=b.work)
+    b.install_kernel(b.work / "tree.dtb", "boot/device-tree.dtb")
+"""
 
 
 @pytest.fixture
@@ -104,6 +120,30 @@ def test_a_comment_in_one_recipe_remakes_that_package_and_what_rests_on_it(proje
     changed = {name for name, step in after.packages.items() if step.key != before.packages[name].key}
     assert changed == {"zlib", "python", "cffi", "cryptography", "cygnet"}
     assert after.image.key != before.image.key
+
+
+def test_a_board_with_bare_flash_is_built_like_any_other(project: Settings) -> None:
+    for unneeded in project.packages.iterdir():
+        if unneeded.is_dir():
+            shutil.rmtree(unneeded)
+    add_package(project.packages, "linux", FLASH_KERNEL)
+    here = Project(project, Silent())
+    plan, results = here.build("kirkwood")
+    image = publish(here, plan, results)
+    assert {file.name for file in image.parent.iterdir()} >= {
+        "ubi.img", "kernel.uimage", "u-boot.txt", "kernel", "device-tree.dtb", "rootfs.squashfs", "sbom.json",
+    }  # fmt: skip
+    assert image.read_bytes().startswith(b"UBI#")
+    # When the kernel has grown out of its partition
+    file = project.packages / "linux/recipe.py"
+    file.write_text(file.read_text().replace("* 4000", "* 16000"))
+    board = project.boards / "kirkwood/board.toml"
+    board.write_text(board.read_text().replace("kernel = 2_300_000", "kernel = 9_000_000"))
+    # then the build ends with the bytes over, and what to change.
+    with pytest.raises(
+        CygnetError, match=r"kirkwood: the kernel .* is [\d,]+ bytes larger .* raise kernel-a and kernel-b"
+    ):
+        Project(project, Silent()).build("kirkwood")
 
 
 def test_two_builds_in_different_places_give_the_same_bytes(project: Settings, tmp_path: Path) -> None:

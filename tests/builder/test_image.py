@@ -72,6 +72,16 @@ def test_a_kernel_symbol_that_was_dropped_is_named_with_its_line(tmp_path: Path)
     check_config([fragment], config)
 
 
+def test_a_board_can_do_without_what_all_others_have(tmp_path: Path) -> None:
+    common, board, config = tmp_path / "common.config", tmp_path / "kernel.config", tmp_path / ".config"
+    common.write_text("CONFIG_XFRM=y\nCONFIG_VIRTIO_NET=y\n")
+    board.write_text("CONFIG_VIRTIO_NET=n\n")
+    config.write_text("CONFIG_XFRM=y\n")
+    check_config([common, board], config)
+    with pytest.raises(CygnetError, match=rf"{common}:2: CONFIG_VIRTIO_NET=y, but the kernel has n"):
+        check_config([common], config)
+
+
 def test_a_kernel_fragment_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
     fragment = tmp_path / "kernel.config"
     fragment.write_text("CONFIG_XFRM=y\nXFRM_USER=y\n")

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from builder import qemu
+from builder import commands, qemu, smoke
 from builder.boards import Board, board_names, load_board
 from builder.errors import CygnetError, RecipeError
 from builder.image import disk
 from builder.image.command_line import common_words, first_slot
 from builder.image.layout import MIB, SECTOR
-from builder.image.loaders import LOADERS, uboot
+from builder.image.loaders import LOADERS, uboot, uimage
 from builder.image.loaders.loader import render, templates
 from builder.recipes.load import load_recipe
 from builder.settings import PROJECT
@@ -28,7 +28,7 @@ ARMV7 = load_board(BOARDS, "armv7")
 @pytest.mark.parametrize("name", board_names(BOARDS))
 def test_every_board_has_what_its_loader_needs(name: str) -> None:
     board = load_board(BOARDS, name)
-    for file in templates(board, LOADERS[board.disk.loader]):
+    for file in templates(board, LOADERS[board.loader]):
         assert common_words(board) in render(board, file.name)
 
 
@@ -50,7 +50,7 @@ def test_a_missing_boot_script_is_named(tmp_path: Path) -> None:
     (tmp_path / "armv7/boot.cmd.j2").unlink()
     board = load_board(tmp_path, "armv7")
     with pytest.raises(CygnetError, match=r"board\.toml: loader 'u-boot' needs .*armv7/boot\.cmd\.j2"):
-        templates(board, LOADERS[board.disk.loader])
+        templates(board, LOADERS[board.loader])
 
 
 def test_a_boot_script_that_asks_for_what_there_is_not_is_named(tmp_path: Path) -> None:
@@ -86,6 +86,24 @@ def test_a_slot_ends_in_its_kernel(tmp_path: Path) -> None:
     assert slot == b"root".ljust(start, b"\0") + b"kernel"
 
 
+@pytest.mark.parametrize("name", ["kirkwood", "mt7621"])
+def test_the_uimage_needs_a_load_address_and_a_device_tree(tmp_path: Path, name: str) -> None:
+    board = load_board(BOARDS, name)
+    for missing in ({"load_address": 0}, {"device_tree": ""}):
+        with pytest.raises(RecipeError, match=r"loader 'uimage' needs \[kernel\] load-address and device-tree"):
+            uimage.kernel(changed(board, kernel=missing), tmp_path, tmp_path, tmp_path, SimpleNamespace())
+
+
+@pytest.mark.parametrize("name", ["kirkwood", "mt7621"])
+def test_a_board_without_a_twin_says_what_can_be_done_instead(name: str) -> None:
+    told = rf"{name} has no twin in QEMU and cannot be started here: ./inv build --board={name} makes its image"
+    for start in (commands.boot, smoke.smoke):
+        with pytest.raises(CygnetError, match=told):
+            start(name)
+    with pytest.raises(CygnetError, match=told):
+        smoke.smoke("pc486", name)
+
+
 def test_the_twins_arguments_name_files_of_the_image(tmp_path: Path) -> None:
     words = qemu.arguments(load_board(BOARDS, "armv5"), tmp_path)
     assert words[words.index("-kernel") + 1] == str(tmp_path / "kernel")
@@ -99,13 +117,13 @@ def test_an_unknown_word_in_the_twins_arguments_is_named(tmp_path: Path) -> None
         qemu.arguments(board, tmp_path)
 
 
-def test_a_device_tree_that_the_kernel_lacks_stops_the_build(tmp_path: Path) -> None:
+def test_a_device_tree_that_the_kernel_lacks_stops_the_build_before_the_kernel_is_compiled(tmp_path: Path) -> None:
     recipe = load_recipe(PROJECT / "packages", "linux")
     board = changed(ARMV7, kernel={"device_tree": "arch/arm/boot/dts/marvell/kirkwood-nothing.dtb"})
     build = SimpleNamespace(board=board, source=tmp_path, work=tmp_path)
-    device_tree = recipe.build.__globals__["device_tree"]
+    find = recipe.build.__globals__["device_tree_source"]
     with pytest.raises(CygnetError, match=r"armv7/board\.toml: .*the kernel has no arch/arm/.*kirkwood-nothing\.dts"):
-        device_tree(build, ["make"], {})
+        find(build)
 
 
 def changed(board: Board, **tables: Mapping[str, object]) -> Board:

@@ -71,12 +71,12 @@ class Disk:
     def __init__(self, board: Board, image: Path, tools: Path, folder: Path) -> None:
         self.board, self.tools, self.folder = board, tools, folder
         self.file = folder / "disk.img"
-        self.parts = partitions(board.disk)
+        self.parts = partitions(board.need_disk())
         shutil.copyfile(image / "disk.img", self.file)
 
     def remember(self, **variables: str) -> None:
         """Write what the loader reads at its start."""
-        if self.board.disk.loader == "u-boot":
+        if self.board.loader == "u-boot":
             self._write(SECTOR, uboot.environment(**variables))
             return
         block = self.folder / "grubenv"
@@ -93,11 +93,11 @@ class Disk:
     def spoil(self, slot: str) -> None:
         """Destroy what the loader reads of a slot."""
         part = self.parts[slot]
-        if LOADERS[self.board.disk.loader].KERNEL_IN_ROOT:
+        if LOADERS[self.board.loader].KERNEL_IN_ROOT:
             self._write(part.start, b"\0" * MIB)
         else:
             # In the middle of the kernel, where only its hash tells.
-            self._write(part.start + part.size - self.board.disk.kernel_mib * MIB + MIB, b"spoilt")
+            self._write(part.start + part.size - self.board.need_disk().kernel_mib * MIB + MIB, b"spoilt")
 
     def _write(self, at: int, data: bytes) -> None:
         with self.file.open("r+b") as disk:

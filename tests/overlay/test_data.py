@@ -30,6 +30,19 @@ def disk(box: Box) -> Box:
     return box
 
 
+@pytest.fixture
+def flash(box: Box) -> Box:
+    """A box whose root is the block device of a UBI volume."""
+    box.write("proc/self/mountinfo", MOUNTINFO.replace("8:2", "252:3"))
+    box.write("proc/cmdline", "ubi.mtd=ubi root=/dev/ubiblock1_0\n")
+    folder = "sys/devices/virtual/ubi/ubi1/ubi1_0/block/ubiblock1_0"
+    box.write(f"{folder}/uevent", "MAJOR=252\nMINOR=3\nDEVNAME=ubiblock1_0\nDEVTYPE=disk\n")
+    (box.root / "sys/dev/block").mkdir(parents=True)
+    os.symlink(f"../../../{folder}", box.root / "sys/dev/block/252:3")
+    box.fake("umount")
+    return box
+
+
 def mount_fails(box: Box, *patterns: str) -> None:
     cases = " ".join(f"*{pattern}*) exit 1 ;;" for pattern in patterns)
     box.fake("mount", f"case $* in {cases} esac" if patterns else "")
@@ -55,6 +68,30 @@ def test_a_good_partition_is_mounted_once(disk: Box) -> None:
     assert state(disk) == "ok"
     assert len(disk.calls("mount")) == 1
     assert disk.said == ""
+
+
+def test_on_flash_data_is_the_volume_of_that_name_beside_the_root(flash: Box) -> None:
+    mount_fails(flash)
+    assert state(flash) == "ok"
+    assert flash.calls("mount") == [f"mount -t ubifs -o noatime,nosuid,nodev ubi1:data {flash.root}/data"]
+
+
+def test_a_damaged_volume_leaves_its_settings_in_ram(flash: Box) -> None:
+    # UBIFS has no option "noload": it would refuse the mount that saves what can be saved.
+    mount_fails(flash, "noatime", "noload")
+    flash.write("run/cygnet/damaged/etc/hostname", "shop-7\n")
+    assert state(flash) == "tmpfs"
+    assert flash.read("data/etc/hostname") == "shop-7\n"
+    assert "ubi1:data CANNOT BE MOUNTED" in flash.said
+
+
+def test_a_reset_does_not_write_a_disks_file_system_on_a_volume(flash: Box) -> None:
+    flash.write("proc/cmdline", "cygnet.reset\n")
+    flash.write("usr/lib/cygnet/data.ext4.gz", "")
+    flash.fake("gunzip", "echo new")
+    mount_fails(flash, "noatime")
+    assert state(flash) == "tmpfs"
+    assert flash.calls("gunzip") == []
 
 
 def test_a_second_try_counts_as_recovered(disk: Box) -> None:

@@ -11,6 +11,7 @@ import jinja2
 from builder.boards import Board
 from builder.errors import CygnetError, RecipeError
 from builder.image.command_line import common_words
+from builder.image.flash_layout import flash_facts
 from builder.image.layout import disk_id
 from builder.run import Runner
 
@@ -39,7 +40,7 @@ class Loader(Protocol):
         """What goes on the disk beside slots and data."""
 
     def kernel(self, board: Board, system: Path, tools: Path, work: Path, runner: Runner) -> bytes:
-        """What stands in the last MiB of a slot; ``system`` holds vmlinuz and perhaps device-tree.dtb."""
+        """What stands where the loader finds a slot's kernel; ``system`` holds vmlinuz and perhaps device-tree.dtb."""
 
 
 def templates(board: Board, loader: Loader) -> list[Path]:
@@ -47,7 +48,7 @@ def templates(board: Board, loader: Loader) -> list[Path]:
     files = [board.folder / name for name in loader.TEMPLATES]
     for file in files:
         if not file.is_file():
-            raise CygnetError(f"{board.folder / 'board.toml'}: loader {board.disk.loader!r} needs {file}")
+            raise CygnetError(f"{board.folder / 'board.toml'}: loader {board.loader!r} needs {file}")
     return files
 
 
@@ -56,7 +57,10 @@ def render(board: Board, template: str) -> str:
     file = board.folder / template
     filled = jinja2.Template(file.read_text(), undefined=jinja2.StrictUndefined)
     try:
-        text: str = filled.render(board=board, disk_id=f"{disk_id(board.name):08x}", arguments=common_words(board))
+        text: str = filled.render(
+            board=board, disk_id=f"{disk_id(board.name):08x}", arguments=common_words(board),
+            **(flash_facts(board.flash) if board.flash else {}),
+        )  # fmt: skip
     except jinja2.UndefinedError as error:
         raise RecipeError(file, 1, str(error.message)) from None
     return text + "\n"

@@ -52,7 +52,7 @@ def boot(board: Board, tools: Path, work: Path, runner: Runner) -> Boot:
     """The environment's sector and the script, packed as U-Boot's `source` takes it."""
     text = work / "boot.cmd"
     text.write_text(render(board, SCRIPT))
-    _mkimage(tools, ["-T", "script", "-C", "none", "-n", "boot", "-d", str(text), "boot.scr"], work, runner)
+    mkimage(tools, ["-T", "script", "-C", "none", "-n", "boot", "-d", str(text), "boot.scr"], work, runner)
     return Boot(gap=environment(slot="a"), files={"boot.scr": (work / "boot.scr").read_bytes()})
 
 
@@ -70,10 +70,11 @@ def kernel(board: Board, system: Path, tools: Path, work: Path, runner: Runner) 
             uses=' fdt = "device-tree";' if has_tree else "",
         )
     )  # fmt: skip
-    _mkimage(tools, ["-f", str(source), "kernel.itb"], work, runner)
+    mkimage(tools, ["-f", str(source), "kernel.itb"], work, runner)
     return (work / "kernel.itb").read_bytes()
 
 
-def _mkimage(tools: Path, words: list[str], work: Path, runner: Runner) -> None:
+def mkimage(tools: Path, words: list[str], work: Path, runner: Runner) -> None:
+    """Run U-Boot's image maker."""
     # It runs dtc by its name.
     runner.run([str(tools / "usr/bin/mkimage"), *words], cwd=work, env={"PATH": f"{tools}/usr/bin:/usr/bin:/bin"})

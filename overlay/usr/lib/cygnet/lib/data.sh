@@ -15,10 +15,21 @@ root_device() {
 	[ -n "$devno" ]
 }
 
-# Sets `data_device`: partition 4 of the disk that holds the root file system.
+# Sets `data_device`, and `data_type` to its file system: partition 4 of the disk that
+# holds the root file system, or on flash the UBI volume "data" beside the root's.
 find_data() {
 	data_device=
+	data_type=ext4
 	root_device || return 1
+	value_of "$R/sys/dev/block/$devno/uevent" DEVNAME
+	case $value in
+	ubiblock*_*)
+		value=${value#ubiblock}
+		data_device=ubi${value%_*}:data
+		data_type=ubifs
+		return 0
+		;;
+	esac
 	# "..": from the partition to its disk, however the disk is called.
 	for _partition in "$R/sys/dev/block/$devno/../"*/partition; do
 		first_line "$_partition"
@@ -29,15 +40,17 @@ find_data() {
 	return 1
 }
 
-mount_ext4() {
-	mount -t ext4 -o "$1" "$data_device" "$2" 2>>"$R/dev/kmsg"
+mount_device() {
+	mount -t "$data_type" -o "$1" "$data_device" "$2" 2>>"$R/dev/kmsg"
 }
 
 # What can still be read of a damaged partition goes into the RAM copy, so that
 # the box keeps its addresses and keys. Its seed may be used up: not credited.
 salvage() {
 	mkdir -p "$STATE/damaged"
-	mount_ext4 ro,noload,nosuid,nodev "$STATE/damaged" || return 1
+	_options=ro,nosuid,nodev
+	[ "$data_type" != ext4 ] || _options=$_options,noload
+	mount_device "$_options" "$STATE/damaged" || return 1
 	for _name in etc root time; do
 		cp -a "$STATE/damaged/$_name" "$DATA/" 2>/dev/null
 	done
@@ -49,10 +62,10 @@ salvage() {
 # Nothing can be lost any more and a reset was asked for: an empty file system,
 # if the image carries one.
 reformat_data() {
-	[ -n "$data_device" ] && reset_wanted && [ -r "$R/usr/lib/cygnet/data.ext4.gz" ] || return 1
+	[ -n "$data_device" ] && [ "$data_type" = ext4 ] && reset_wanted && [ -r "$R/usr/lib/cygnet/data.ext4.gz" ] || return 1
 	say "DATA PARTITION $data_device IS DAMAGED and a factory reset was asked for: writing it anew"
 	gunzip -c "$R/usr/lib/cygnet/data.ext4.gz" >"$R$data_device" && sync &&
-		mount_ext4 "$DATA_OPTIONS" "$DATA"
+		mount_device "$DATA_OPTIONS" "$DATA"
 }
 
 use_ram_for_data() {
@@ -67,9 +80,9 @@ use_ram_for_data() {
 mount_data() {
 	find_data
 	data_state=ok
-	[ -n "$data_device" ] && mount_ext4 "$DATA_OPTIONS" "$DATA" && return 0
+	[ -n "$data_device" ] && mount_device "$DATA_OPTIONS" "$DATA" && return 0
 	data_state=recovered
-	[ -n "$data_device" ] && sleep 1 && mount_ext4 "$DATA_OPTIONS" "$DATA" && return 0
+	[ -n "$data_device" ] && sleep 1 && mount_device "$DATA_OPTIONS" "$DATA" && return 0
 	data_state=reformatted
 	reformat_data && return 0
 	data_state=tmpfs
