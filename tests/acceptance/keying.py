@@ -107,9 +107,11 @@ def up(side: Side, name: str) -> str:
 
 
 def stands(offices: Offices, count: int) -> None:
-    """Wait until each box has ``count`` SAs: the answering one is last by one packet."""
+    """Wait until each box has ``count`` SAs, and routes to them: the answering one is last by one packet."""
     for side, _ in offices.both:
         side.box.wait_for("ip xfrm state count", lambda _, box=side.box: len(read_sas(box)) == count, PATIENCE)
+        # Routes are made after SAs, and the daemon answers when it is through with both.
+        side.box.text("ipsec auto --status", PATIENCE)
 
 
 def log(box: Box) -> str:

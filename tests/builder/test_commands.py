@@ -89,8 +89,7 @@ def test_a_build_that_is_terminated_ends_what_it_started() -> None:
         "def work():\n"
         "    children = Children()\n"
         "    process = children.start(['sleep', '1000'], Path('.'), ENVIRONMENT, sys.stdout.buffer)\n"
-        "    print(process.pid, flush=True)\n"
-        "    try:\n        process.wait()\n    finally:\n        children.stop()\n"
+        "    try:\n        print(process.pid, flush=True)\n        process.wait()\n    finally:\n        children.stop()\n"
         "try:\n    tasks.told(work)()\nexcept Exit as end:\n    sys.exit(end.code)\n"
     )
     with subprocess.Popen([sys.executable, "-c", text], cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:

@@ -36,4 +36,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _has_loader(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     name = callspec.params.get("board_name") if callspec else None
-    return name is None or load_board(PROJECT / "board", name).disk.loader != "direct"
+    return name is None or load_board(PROJECT / "board", name).loader != "direct"
