@@ -19,11 +19,7 @@ from builder import qemu
 from builder.boards import Board
 from builder.image.layout import MIB, SECTOR, partitions
 from builder.image.loaders import LOADERS, grub, uboot
-from builder.image.publish import publish
-from builder.plan import Project
-from builder.progress import Lines
 from builder.run import Runner
-from builder.settings import settings
 
 PATIENCE = 120
 # To the end of the word: the rest of it may still be on its way.
@@ -55,14 +51,6 @@ class Machine:
         """Cut its power."""
         self._process.kill()
         self._process.wait()
-
-
-@pytest.fixture(scope="module")
-def stock(board_name: str) -> tuple[Board, Path, Path]:
-    project = Project(settings(), Lines())
-    plan, results = project.build(board_name)
-    tools = project.engine().build((plan.tools,))["tools"]
-    return plan.board, publish(project, plan, results).parent, tools
 
 
 class Disk:
