@@ -98,6 +98,19 @@ def smoke(_: Context, board: str = DEFAULT_BOARD, peer: str = "", frozen: bool =
         raise Exit(code=status)
 
 
+@task(help={**BOARD, **FROZEN, **JOBS})
+@told
+def check(_: Context, board: str = DEFAULT_BOARD, frozen: bool = False, jobs: int = 0) -> None:
+    """Build a board and look at its image without accepting a box: what a board without a twin can be told of.
+
+    Which instructions it holds; which slot its boot loader takes; kernel and volumes for bare flash, read back by
+    programs that did not write them. Ends as smoke does; JUnit XML is in images/BOARD/check/.
+    """
+    status = commands.check(board, frozen, jobs)
+    if status:
+        raise Exit(code=status)
+
+
 @task(help={"only": "run only tests whose name holds this word (as pytest -k)", **JOBS})
 @told
 def test(_: Context, only: str = "", jobs: int = 0) -> None:

@@ -176,8 +176,8 @@ class Board(_Table, frozen=True):
         """Its twin; a board without one cannot be started here."""
         if self.qemu is None:
             raise CygnetError(
-                f"{self.name} has no twin in QEMU and cannot be started here: ./inv build --board={self.name} makes "
-                "its image and checks it, docs/boards.md says how it is flashed"
+                f"{self.name} has no twin in QEMU and cannot be started here: ./inv check --board={self.name} makes "
+                "its image and looks at it, docs/boards.md says how it is flashed"
             )
         return self.qemu
 

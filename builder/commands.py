@@ -86,6 +86,13 @@ def smoke(board: str, peer: str, frozen: bool, jobs: int) -> int:
     return smoking.smoke(board, peer, frozen, jobs)
 
 
+def check(board: str, frozen: bool, jobs: int) -> int:
+    """See tasks.check."""
+    from builder import smoke as smoking
+
+    return smoking.check(board, frozen, jobs)
+
+
 def test(only: str, jobs: int) -> int:
     """See tasks.test."""
     from builder import smoke as smoking

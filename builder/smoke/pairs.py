@@ -81,7 +81,7 @@ def build_pair(project: Project, names: Sequence[str]) -> Pair:
 
 
 def targets(pairs: Sequence[Pair], sockets: Path) -> list[dict[str, object]]:
-    """The boxes of all pairs, as the environment file's template takes them."""
+    """The boxes of all pairs that have a twin, as the environment file's template takes them."""
     return [
         target(
             f"{pair.name}-{box}",
@@ -90,6 +90,7 @@ def targets(pairs: Sequence[Pair], sockets: Path) -> list[dict[str, object]]:
         )
         for pair in pairs
         for (box, board), cards in zip(pair.boxes(), pair.cards(sockets).values(), strict=True)
+        if board.qemu
     ]
 
 

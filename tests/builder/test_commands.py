@@ -57,6 +57,7 @@ def test_every_task_says_what_it_does(tmp_path: Path) -> None:
         "build",
         "boot",
         "smoke",
+        "check",
         "test",
         "size",
         "sbom",

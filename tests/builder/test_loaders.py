@@ -96,7 +96,7 @@ def test_the_uimage_needs_a_load_address_and_a_device_tree(tmp_path: Path, name:
 
 @pytest.mark.parametrize("name", ["kirkwood", "mt7621"])
 def test_a_board_without_a_twin_says_what_can_be_done_instead(name: str) -> None:
-    told = rf"{name} has no twin in QEMU and cannot be started here: ./inv build --board={name} makes its image"
+    told = rf"{name} has no twin in QEMU and cannot be started here: ./inv check --board={name} makes its image"
     for start in (commands.boot, smoke.smoke):
         with pytest.raises(CygnetError, match=told):
             start(name)
