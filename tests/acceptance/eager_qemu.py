@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import threading
+from typing import IO
 
 import attr
 import pexpect
@@ -38,6 +39,7 @@ class EagerQEMUDriver(QEMUDriver):  # type: ignore[misc]
         # What is left of an earlier run must not be taken for an answer of this one.
         self._expect = PtxExpect(self)
         super().on()
+        self.qmp.monitor_out = Answers(self.qmp.monitor_out)
         self._clientsocket.setblocking(True)
         if self._heard >= 0:
             os.close(self._heard)
@@ -53,6 +55,19 @@ class EagerQEMUDriver(QEMUDriver):  # type: ignore[misc]
         if not heard:
             raise pexpect.EOF(f"QEMU of {self.target.name} has ended")
         return heard
+
+
+@attr.s(auto_attribs=True)
+class Answers:
+    """QEMU's monitor without what some machines print there: versatilepb tells of registers that it lacks."""
+
+    monitor: IO[bytes]
+
+    def readline(self) -> bytes:
+        """The next line that is an answer; nothing at the end."""
+        while (line := self.monitor.readline()) and not line.startswith(b"{"):
+            pass
+        return line
 
 
 def _keep(line: socket.socket, pipe: int) -> None:
