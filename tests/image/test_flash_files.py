@@ -50,7 +50,7 @@ def written(stock: tuple[Board, Path, Path]) -> Written:
     return Written(*stock)
 
 
-def test_u_boots_tool_reads_the_kernel(written: Written) -> None:
+def test_dumpimage_reads_the_kernel(written: Written) -> None:
     file = written.folder / flash.KERNEL
     told = written.told("usr/bin/dumpimage", "-l", file)
     load = f"{written.board.kernel.load_address:08x}"
@@ -60,15 +60,15 @@ def test_u_boots_tool_reads_the_kernel(written: Written) -> None:
     assert file.stat().st_size <= kernel_room(written.board.need_flash())
 
 
-def test_the_device_tree_is_the_boards_and_divides_its_flash(written: Written) -> None:
+def test_the_device_tree_divides_the_flash_as_the_board_says(written: Written) -> None:
     text = written.told("usr/bin/dtc", "-q", "-I", "dtb", "-O", "dts", written.folder / "device-tree.dtb")
     for name, place in places(written.board.need_flash()).items():
         part = rf'label = "{name}";\s+reg = <{place.start:#04x} {place.size:#x}>'
-        assert re.search(part, text.replace("0x00 ", "0x00 ")), f"{name} is not at {place.start:#x}"
+        assert re.search(part, text), f"{name} is not at {place.start:#x}"
     assert "bootargs" not in text
 
 
-def test_another_reader_finds_both_roots_in_the_ubi_image(written: Written, tmp_path: Path) -> None:
+def test_ubi_reader_finds_the_root_in_both_slots(written: Written, tmp_path: Path) -> None:
     image = written.folder / flash.IMAGE
     assert image.stat().st_size <= places(written.board.need_flash())["ubi"].size
     reader("extract_images", "-o", tmp_path, image)
@@ -78,7 +78,7 @@ def test_another_reader_finds_both_roots_in_the_ubi_image(written: Written, tmp_
         assert sha256(volumes[f"{name}.ubifs"]) == sha256(written.folder / flash.ROOT)
 
 
-def test_another_reader_finds_what_a_box_has_of_its_own(written: Written, tmp_path: Path) -> None:
+def test_ubi_reader_finds_what_a_box_has_of_its_own(written: Written, tmp_path: Path) -> None:
     box, runner = tmp_path / "shop1.img", Runner("flash", tmp_path / "log")
     image = written.folder / flash.IMAGE
     flash.make_box(written.board, "shop1", image, box, written.tools, tmp_path / "work", runner)
