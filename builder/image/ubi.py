@@ -96,9 +96,9 @@ def read_ubi(flash: Flash, image: bytes, name: str) -> list[Found]:
 def _data(block: bytes, volume_at: int, data_at: int, what: str) -> tuple[int, int, bytes]:
     """Volume, place in it and content of an erase block."""
     fields = _checked(VOLUME_HEADER, b"UBI!", block, volume_at, what)
-    _, _, kind, _, _, number, place, size, _, _, crc, _ = fields
+    _, _, kind, _, _, number, place, size, _, _, checksum, _ = fields
     data = block[data_at : data_at + size] if STATIC[kind] else block[data_at:]
-    if STATIC[kind] and _crc(data) != crc:
+    if STATIC[kind] and crc(data) != checksum:
         raise CygnetError(f"{what}: its data has another checksum")
     return number, place, data
 
@@ -112,7 +112,7 @@ def _rows(held: dict[int, dict[int, bytes]], name: str) -> list[tuple[int, tuple
         row = first[number * step : (number + 1) * step]
         if (
             row != second[number * step : (number + 1) * step]
-            or _crc(row[: ROW.size]) != CHECKSUM.unpack(row[ROW.size :])[0]
+            or crc(row[: ROW.size]) != CHECKSUM.unpack(row[ROW.size :])[0]
         ):
             raise CygnetError(f"{name}: row {number} of its table of volumes is damaged")
         blocks, _, _, kind, _, length, label, flags = ROW.unpack(row[: ROW.size])
@@ -132,11 +132,11 @@ def _checked(header: struct.Struct, magic: bytes, block: bytes, at: int, what: s
     raw = block[at : at + header.size + CHECKSUM.size]
     if len(raw) < header.size + CHECKSUM.size or not raw.startswith(magic):
         raise CygnetError(f"{what}: there is no {magic.decode()} header")
-    if _crc(raw[: header.size]) != CHECKSUM.unpack(raw[header.size :])[0]:
+    if crc(raw[: header.size]) != CHECKSUM.unpack(raw[header.size :])[0]:
         raise CygnetError(f"{what}: its {magic.decode()} header has another checksum")
     return header.unpack(raw[: header.size])
 
 
-def _crc(data: bytes) -> int:
-    """UBI's checksum: CRC-32 without the last inversion."""
+def crc(data: bytes | bytearray) -> int:
+    """UBI's checksum, and UBIFS's: CRC-32 without the last inversion."""
     return zlib.crc32(data) ^ 0xFFFFFFFF

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import struct
 import uuid
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from builder.boards import Flash
 from builder.errors import CygnetError
 from builder.image.flash_layout import UBI, logical_block
+from builder.image.ubi import crc
 from builder.run import Runner
 from builder.settings import EPOCH
 
@@ -69,8 +69,3 @@ def nodes(image: bytes | bytearray) -> Iterator[tuple[int, int, int]]:
             raise CygnetError(f"the data file system has a node with a wrong checksum at {at:#x}")
         yield at, length, kind
         at += -(-length // ALIGNMENT) * ALIGNMENT
-
-
-def crc(data: bytes | bytearray) -> int:
-    """UBIFS's checksum: CRC-32 without the last inversion."""
-    return zlib.crc32(data) ^ 0xFFFFFFFF
