@@ -32,15 +32,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         )
     for item in ours:
         item.user_properties.append(("proves", sentence(item)))
-    alone = [item for item in ours if mixed(item) and "capture" not in item.fixturenames]
-    config.hook.pytest_deselected(items=alone)
-    items[:] = [item for item in items if item not in alone]
+    left_out = [item for item in ours if mixed(item) and "capture" not in item.fixturenames or again(item, config)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def mixed(item: pytest.Function) -> bool:
     """Whether the boxes are of different boards: then only what they do with each other is tested."""
     boards = item.callspec.params["pair"]["boards"] if hasattr(item, "callspec") else []
     return len(set(boards)) > 1
+
+
+def again(item: pytest.Function, config: pytest.Config) -> bool:
+    """Whether it is marked `once`, and another pair of boxes of this run has it: what no CPU can change."""
+    first, *_ = config.stash[LABGRID_ENV_KEY].config.get_option("pairs")
+    pair = item.callspec.params["pair"] if hasattr(item, "callspec") else first
+    return item.get_closest_marker("once") is not None and pair["name"] != first["name"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
