@@ -13,7 +13,7 @@ from builder.run import Runner
 
 DESCRIPTION, NETWORK = Path("etc/cygnet/firewall"), Path("etc/cygnet/network")
 PACKAGE, SOURCE, PROGRAM = "cygnet", "src", "cygnet.firewall"
-RULES = "usr/lib/cygnet/firewall"
+RULES = "etc/cygnet/firewall.rules"
 
 
 def render(package: Path, overlays: Sequence[Path], root: Path, work: Path, runner: Runner) -> list[str]:
