@@ -2,6 +2,7 @@
 
 COMMANDS = {
     "auto": ("auto", "add, start, stop and show connections"),
+    "firewall": ("firewall", "who may talk to whom through this box: show, check and change it"),
     "look": ("look", "tunnels, SAs and routes at a glance"),
     "newhostkey": ("newhostkey", "make an RSA key for this host, as ipsec.secrets has it"),
     "pluto": ("pluto", "the keying daemon itself"),

@@ -51,7 +51,7 @@ def run(words: list[str]) -> int:
     associations = sorted(_associations(), key=str)
     ours = dict(_interfaces())
     print(f"{socket.gethostname()} {time.strftime('%a %b %e %H:%M:%S %Z %Y')}")
-    lines = [*_eroutes(associations), *(f"{name}->{below}" for name, below in ours.items())]
+    lines = [*eroutes(associations), *(f"{name}->{below}" for name, below in ours.items())]
     lines += [_described(one, int(time.time())) for one in associations]
     shown = {*ours, *(below.partition(" ")[0] for below in ours.values())}
     print("\n".join([*lines, HEADING, *sorted(_routes(shown))]))
@@ -80,8 +80,9 @@ def _associations() -> Iterator[Association]:
         yield Association(key, str(source), decode.sa_reqid(body), "+".join(names), counters)
 
 
-def _eroutes(associations: list[Association]) -> list[str]:
-    """What is done with which traffic."""
+def eroutes(associations: list[Association] | None = None) -> list[str]:
+    """What is done with which traffic, by which of the SAs (of all, if none are given)."""
+    associations = sorted(_associations(), key=str) if associations is None else associations
     found = ((decode.our_policy(body), body) for body in _dump(GETPOLICY))
     return sorted(_eroute(one, body, associations) for one, body in found if one and one.direction is Direction.OUT)
 

@@ -6,7 +6,7 @@ line that fits decides. What no line fits is dropped, and what the box itself be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
@@ -101,14 +101,14 @@ class Policy(NamedTuple):
     """``digest``: what it was made from. ``console_only``: nobody is to reach the box by SSH."""
 
     zones: dict[str, Zone]
-    lines: tuple[Line, ...]
-    forwards: tuple[Forward, ...] = ()
-    private: tuple[Private, ...] = ()
-    masquerades: tuple[Masquerade, ...] = ()
-    raw: tuple[Raw, ...] = ()
-    console_only: bool = False
-    digest: str = ""
-    source: str = ""
+    lines: Sequence[Line]
+    forwards: Sequence[Forward]
+    private: Sequence[Private]
+    masquerades: Sequence[Masquerade]
+    raw: Sequence[Raw]
+    console_only: bool
+    digest: str
+    source: str
 
 
 def within(address: Address, networks: tuple[Network, ...]) -> bool:

@@ -23,18 +23,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
-from cygnet.firewall.policy import (
-    BOX,
-    Address,
-    Forward,
-    Line,
-    Masquerade,
-    Network,
-    Policy,
-    Private,
-    Raw,
-    Zone,
-)
+from cygnet.firewall.policy import BOX, Address, Forward, Line, Masquerade, Network, Policy, Private, Raw, Zone
 from cygnet.firewall.services import EVERYTHING, IKE, TCP, UDP, ports, services
 from cygnet.firewall.settings import FirewallError, Settings, is_interface, read_bytes, read_settings
 
@@ -78,17 +67,8 @@ def parse(data: bytes, name: str, settings: Settings) -> Policy:
     if reader.problems:
         raise FirewallError("\n".join(reader.problems[:MOST_PROBLEMS]))
     digest = hashlib.sha256(data + settings.text().encode()).hexdigest()
-    return Policy(
-        reader.zones,
-        tuple(reader.lines),
-        tuple(reader.forwards),
-        tuple(reader.private),
-        tuple(reader.masquerades),
-        tuple(reader.raw),
-        reader.console_only,
-        digest,
-        name,
-    )
+    found = reader.zones, reader.lines, reader.forwards, reader.private, reader.masquerades, reader.raw
+    return Policy(*found, reader.console_only, digest, name)
 
 
 class _Reader:
@@ -159,19 +139,9 @@ class _Reader:
         origins, targets, *what = parts[""]
         if origins == targets == BOX:
             raise ValueError("what the box says to itself always passes")
-        self.lines.append(
-            Line(
-                one.verb,
-                self._zone_names(origins),
-                self._zone_names(targets),
-                services(what),
-                self._networks(parts.get("from", [])),
-                self._networks(parts.get("to", [])),
-                "log" in parts,
-                one.where,
-                one.text,
-            )
-        )
+        ends = self._zone_names(origins), self._zone_names(targets)
+        networks = self._networks(parts.get("from", [])), self._networks(parts.get("to", []))
+        self.lines.append(Line(one.verb, *ends, services(what), *networks, "log" in parts, one.where, one.text))
 
     def ike(self, one: Statement) -> None:
         """Two lines: in and out."""
