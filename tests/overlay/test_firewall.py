@@ -125,10 +125,10 @@ def test_the_fallback_lets_in_what_repairs_it(firewall: Box) -> None:
         "-A from-box -o ppp0 -p udp -m multiport --sports 500,4500 -j ACCEPT",
         "-A to-box -i ppp0 -p esp -j ACCEPT",
         "-A from-box -o ppp0 -p esp -j ACCEPT",
-        "-A to-box -i ppp0 -m ah -j ACCEPT",
-        "-A from-box -o ppp0 -m ah -j ACCEPT",
-        "-A to-box -i ppp0 -p udp --sport 67 --dport 68 -j ACCEPT",
-        "-A from-box -o ppp0 -p udp --sport 68 --dport 67 -j ACCEPT",
+        "-A to-box -i ppp0 -p ah -j ACCEPT",
+        "-A from-box -o ppp0 -p ah -j ACCEPT",
+        "-A to-box -i ppp0 -p udp --dport 68 -j ACCEPT",
+        "-A from-box -o ppp0 -p udp --dport 67 -j ACCEPT",
     ]
 
 

@@ -44,8 +44,10 @@ closed_rules() {
 	if [ -n "$WAN" ]; then
 		both_ways "$WAN" "-p udp -m multiport --dports 500,4500" "-p udp -m multiport --sports 500,4500"
 		both_ways "$WAN" "-p esp" "-p esp"
-		both_ways "$WAN" "-m ah" "-m ah"
-		[ "$1" = 6 ] || both_ways "$WAN" "-p udp --sport 67 --dport 68" "-p udp --sport 68 --dport 67"
+		case $1 in
+		4) both_ways "$WAN" "-p ah" "-p ah" && both_ways "$WAN" "-p udp --dport 68" "-p udp --dport 67" ;;
+		6) both_ways "$WAN" "-m ah" "-m ah" ;;
+		esac
 	fi
 	echo COMMIT
 }
