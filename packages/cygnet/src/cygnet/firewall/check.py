@@ -7,7 +7,7 @@ of it without those before it is what it decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_network
 from itertools import product
 from typing import NamedTuple
@@ -60,15 +60,16 @@ def check(policy: Policy, before: Policy | None = None, client: Address | None =
 
 def _judge(entry: Entry, before: list[Entry], found: Findings) -> None:
     """Whether a line decides anything; if not, who decides instead."""
-    left, takers = _remainder(list(entry.blocks), before)
-    if left:
+    takers = _takers(entry.blocks, before)
+    if takers is None:
+        return
+    if not entry.blocks:
+        found.notes.append(f"{entry}: it is about nothing: a zone without interface, or networks of IPv4 with IPv6")
         return
     alone = [one for one in before if not one.implied and not _less(list(entry.blocks), one.blocks)]
     named = alone[:1] or [one for one in takers if not one.implied] or takers
-    names = " and ".join(dict.fromkeys(map(str, named)))
-    if not named:
-        found.notes.append(f"{entry}: it is about nothing: a zone without interface, or networks of IPv4 with IPv6")
-    elif all(one.action == entry.action or (one.implied and entry.action != "allow") for one in named):
+    names = " and ".join(map(str, named))
+    if all(one.action == entry.action or (one.implied and entry.action != "allow") for one in named):
         found.notes.append(f"{entry}: nothing reaches it, as it says no more than {names}: leave it out")
     else:
         found.clashes.append(
@@ -84,8 +85,8 @@ def _locked_out(policy: Policy, before: Policy | None, client: Address | None, p
     who = f"you, at {client}," if client else "any zone"
     begin = f"{policy.source}: it locks {who} out: the box is not reached by SSH (tcp {port}) any more"
     if kept_out:
-        _, takers = _remainder(list(kept_out[0].blocks), kept_out[1:])
-        yield f"{begin}, as {kept_out[0]} clashes with {' and '.join(dict.fromkeys(map(str, takers)))}"
+        names = " and ".join(map(str, _takers(kept_out[0].blocks, kept_out[1:]) or ()))
+        yield f"{begin}, as {kept_out[0]} clashes with {names}"
     elif before and (had := _ssh(before, client, port)[0]):
         yield f"{begin}, as {had} of the policy in force has gone"
     else:
@@ -110,15 +111,21 @@ def _ssh(policy: Policy, client: Address | None, port: int) -> tuple[Entry | Non
     return None, []
 
 
-def _remainder(blocks: list[Block], before: Iterable[Entry]) -> tuple[list[Block], list[Entry]]:
-    """What no entry before takes, and those that take something."""
-    takers = []
-    for entry in before:
-        now = _less(blocks, entry.blocks)
-        if now != blocks:
-            takers.append(entry)
-        blocks = now
-    return blocks, takers
+def _takers(blocks: Iterable[Block], before: Sequence[Entry]) -> list[Entry] | None:
+    """Which entries take all of it; None if something is left, which is found without looking at every piece."""
+    cuts = [(taken, entry) for entry in before for taken in entry.blocks]
+    takers = set()
+    pieces = [(block, 0) for block in blocks]
+    while pieces:
+        block, i = pieces.pop()
+        while i < len(cuts) and not _meet(block, cuts[i][0]):
+            i += 1
+        if i == len(cuts):
+            return None
+        taken, entry = cuts[i]
+        takers.add(str(entry))
+        pieces += [(piece, i + 1) for piece in _without(block, taken)]
+    return list({str(entry): entry for entry in before if str(entry) in takers}.values())
 
 
 def _less(blocks: list[Block], taken: Iterable[Block]) -> list[Block]:
@@ -128,18 +135,20 @@ def _less(blocks: list[Block], taken: Iterable[Block]) -> list[Block]:
 
 
 def _common(blocks: Iterable[Block], others: list[Block]) -> list[Block]:
-    pairs = ([(max(a), min(b)) for a, b in _ends(*pair)] for pair in product(blocks, others))
-    return [tuple(block) for block in pairs if all(first <= last for first, last in block)]
+    return [
+        tuple((max(a[0], b[0]), min(a[1], b[1])) for a, b in zip(one, other, strict=True))
+        for one, other in product(blocks, others)
+        if _meet(one, other)
+    ]
 
 
-def _ends(one: Block, other: Block) -> Iterator[tuple[Interval, Interval]]:
-    """For each dimension the two beginnings and the two ends."""
-    return (((a[0], b[0]), (a[1], b[1])) for a, b in zip(one, other, strict=True))
+def _meet(one: Block, other: Block) -> bool:
+    return all(a[0] <= b[1] and b[0] <= a[1] for a, b in zip(one, other, strict=True))
 
 
 def _without(block: Block, other: Block) -> Iterator[Block]:
     """A block less another: pieces that have nothing in common."""
-    if any(max(begins) > min(ends) for begins, ends in _ends(block, other)):
+    if not _meet(block, other):
         yield block
         return
     for i, (low, high) in enumerate(other):

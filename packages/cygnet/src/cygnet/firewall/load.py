@@ -235,4 +235,4 @@ def _complaint(name: str, said: str, lines: list[str]) -> str:
     rule = lines[int(numbers[0]) - 1] if numbers and 0 < int(numbers[0]) <= len(lines) else ""
     _, mark, line = rule.partition("--comment line:")
     meant = f" (line {line.split()[0]} of the policy)" if mark else f" ({rule})" if rule else ""
-    return f"{name} refuses the rules: {first.strip()}{meant}"
+    return f"{name} failed: {first.strip()}{meant}"

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cygnet.firewall.policy import BOX, Address, Forward, Line, Masquerade, Network, Policy, Private, Raw, Zone
-from cygnet.firewall.services import EVERYTHING, IKE, TCP, UDP, ports, services
+from cygnet.firewall.services import EVERYTHING, IKE, NAMES, TCP, UDP, ports, services
 from cygnet.firewall.settings import FirewallError, Settings, is_interface, read_bytes, read_settings
 
 MOST_STATEMENTS = 1000
@@ -186,7 +186,7 @@ class _Reader:
                 "several ports cannot become one: leave out the port of the address, or write a line for each"
             )
         sources = self._networks(parts.get("from", []))
-        for service in found:
+        for service in (service._replace(version=address.version) for service in found):
             self.forwards.append(Forward(zone, service, sources, address, port, "log" in parts, one.where, one.text))
 
     def rule(self, one: Statement) -> None:
@@ -282,6 +282,7 @@ def _network(word: str) -> Network:
         meant = f": write {ip_network(word, strict=False)}"
     except ValueError:
         meant = ": write one such as 10.1.0.0/24, 10.1.0.7 or 2001:db8:1::/64"
+        meant = "; services stand before the networks" if word in NAMES else meant
     raise ValueError(f"{word[:60]} is no network{meant}")
 
 

@@ -21,7 +21,7 @@ MASQUERADE = "0x20000000/0x20000000"
 CLEAR_IN, CLEAR_OUT = "-m policy --dir in --pol none", "-m policy --dir out --pol none"
 TUNNEL_IN, TUNNEL_OUT = "-m policy --dir in --pol ipsec", "-m policy --dir out --pol ipsec"
 ANSWER = "-m conntrack --ctstate ESTABLISHED --ctdir REPLY "
-LIMIT = "-m limit --limit 10/minute --limit-burst 20"
+LIMIT = "-m limit --limit 6/minute --limit-burst 12"
 REJECT = {4: "REJECT --reject-with icmp-admin-prohibited", 6: "REJECT --reject-with icmp6-adm-prohibited"}
 TARGETS = {"allow": "ACCEPT", "deny": "DROP", "reject": "refuse"}
 # Without these nothing works for long: errors of ICMP, and neighbours, routers and multicast groups of IPv6.
@@ -117,6 +117,7 @@ class _Family:
             *(f"-A to-box -p {number} {TUNNEL_IN} -j ACCEPT" for number in INNER),
             "-A to-box -j user-input",
             *self.lines("to-box"),
+            "-A to-box -m addrtype ! --dst-type LOCAL -j DROP",
             *_limited("to-box"),
             "-A through -j clear-in",
             "-A through -j clear-out",

@@ -63,9 +63,8 @@ def _false_source(policy: Policy, packet: Packet) -> Iterator[Verdict]:
 
 def _forwards(policy: Policy, packet: Packet) -> Iterator[Verdict]:
     for one in policy.forwards:
-        ours = packet.target == BOX and one.address.version == packet.destination.version
         known = not one.sources or within(packet.source, one.sources)
-        if ours and known and one.zone == packet.origin and _served(one.service, packet):
+        if known and (one.zone, BOX) == (packet.origin, packet.target) and _served(one.service, packet):
             yield Verdict("forward", one.where)
 
 
