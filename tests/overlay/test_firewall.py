@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
+import sys
 
 import pytest
-from scratch import LIBRARY, Box
+from scratch import LIBRARY, OVERLAY, Box
 
 PLACE = "etc/cygnet/firewall.rules"
 SWITCHES = ("proc/sys/net/ipv4/ip_forward", "proc/sys/net/ipv6/conf/all/forwarding")
 POLICY, NETWORK = "zone lan $LAN $LAN_ADDRESS\n", "WAN_ADDRESS=192.0.2.1/24\nLAN=br0\n"
-# Of both, as `python -m cygnet.firewall` has it (packages/cygnet/tests/firewall).
+# Of both, as `python -m cygnet.firewall` has it.
 DIGEST = hashlib.sha256(
     f"{POLICY}WAN=eth0\nLAN=br0\nWAN_ADDRESS=192.0.2.1/24\nLAN_ADDRESS=192.168.77.1/24\n".encode()
 ).hexdigest()
@@ -181,6 +183,18 @@ def test_a_changed_network_is_followed_by_the_next_boot(firewall: Box) -> None:
     assert "was changed and is not in force" in status(firewall)[-1]
     firewall.script("start")
     assert firewall.calls("ipsec") == ["ipsec firewall --apply --confirm"]
+
+
+def test_the_stock_rules_are_those_of_the_stock_files(firewall: Box) -> None:
+    """Given rules that the real program made, then the box takes them for its own, until a file changes."""
+    for name in ("firewall", "network"):
+        shutil.copy(OVERLAY / "etc/cygnet" / name, firewall.root / "etc/cygnet" / name)
+    words = [sys.executable, "-m", "cygnet.firewall", "firewall", "network", "firewall.rules"]
+    environment = {"PYTHONPATH": str(OVERLAY.parent / "packages/cygnet/src")}
+    subprocess.run(words, cwd=firewall.root / "etc/cygnet", env=environment, check=True)
+    assert firewall.shell("base check network firewall", "is_stale").returncode == 1
+    firewall.write("etc/cygnet/network", firewall.read("etc/cygnet/network") + "WAN=ppp0\n")
+    assert firewall.shell("base check network firewall", "is_stale").returncode == 0
 
 
 def test_a_changed_policy_waits_for_its_administrator(firewall: Box) -> None:
