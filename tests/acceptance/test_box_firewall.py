@@ -31,7 +31,7 @@ allow vpn dmz esp ah
 deny lan dmz log
 allow dmz wan ntp
 forward wan tcp 8443 to 10.9.0.11:443
-allow wan dmz https to fd00:9::11
+allow wan dmz https to fd00:9::12
 """
 ORIGINS = ("wan", "lan", "guest", "dmz", "vpn", "box")
 SSH = "timeout 5 nc {} 22 </dev/null | head -n 1"

@@ -25,8 +25,10 @@ FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 PROTOCOLS = {"icmp": ICMP, "tcp": TCP, "udp": UDP, "esp": ESP, "ah": AH, "icmpv6": ICMP6}
 BOX = "box"
 ME = bytes.fromhex("020000000001")
-# Hosts of a zone: who begins, and who is asked.
+# Hosts of a zone: who begins, and who is asked. In the WAN everybody is there: a connection that is translated keeps
+# no other from its answers.
 ASKS, ASKED = "10", "11"
+WAN = "wan"
 SIGNS = "/tmp/zones."
 
 
@@ -109,7 +111,8 @@ class Scene:
             return
         six = version == "6"
         source = source.strip("-") or (self._own[target][six] if origin == BOX else self._hosts[origin][six] + ASKS)
-        to = destination.strip("-") or (self._own[origin][six] if target == BOX else self._hosts[target][six] + ASKED)
+        asked = str(20 + number % 200) if target == WAN else ASKED
+        to = destination.strip("-") or (self._own[origin][six] if target == BOX else self._hosts[target][six] + asked)
         packet = build(number, source, to, PROTOCOLS.get(kind) or int(kind), int(port))
         self._mouths[origin].send(packet, to)
 

@@ -14,7 +14,7 @@ ECHO_REQUESTS = {ICMP: 8, ICMP6: 128}
 UNREACHABLE = {ICMP: 3, ICMP6: 1}
 FIRST_PORT, SPIS = 20000, 0x5A000000
 SYN, RST = 2, 4
-NOTHING = 59  # what follows a header that nothing follows
+EXPERIMENT = 253  # what AH protects here: a protocol that no rule is about (RFC 3692)
 MARK = b"which zone lets me in"
 
 
@@ -79,7 +79,7 @@ def _body(number: int, protocol: int, port: int, ends: bytes) -> bytes:
     elif protocol in ECHO_REQUESTS:
         body, at = struct.pack("!BBHHH", port, 0, 0, number, 1) + MARK, 2
     elif protocol == AH:
-        return struct.pack("!BBHII12x", NOTHING, 4, 0, SPIS | number, 1)
+        return struct.pack("!BBHII12x", EXPERIMENT, 4, 0, SPIS | number, 1) + MARK
     else:
         return struct.pack("!II", SPIS | number, 1) + MARK
     before = b"" if protocol == ICMP else ends + struct.pack("!II", len(body), protocol)
