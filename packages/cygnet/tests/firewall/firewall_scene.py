@@ -14,7 +14,7 @@ from cygnet.firewall.policy import Policy
 from cygnet.firewall.read import parse
 from cygnet.firewall.settings import DEFAULTS, Settings
 
-STOCK = Path(__file__).with_name("stock")
+STOCK = Path(__file__).parents[4] / "overlay/etc/cygnet/firewall"
 NETWORK = "".join(f"{key}={value}\n" for key, value in DEFAULTS.items())
 # Every statement, every clause.
 EXAMPLE = """\

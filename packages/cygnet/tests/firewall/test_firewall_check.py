@@ -5,8 +5,11 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
+from cygnet.cli.promises import table
 from cygnet.firewall.check import check
 from firewall_scene import EXAMPLE, STOCK, policy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 ZONES = "zone wan eth0\nzone lan eth1 192.168.77.0/24\nzone guest eth2\nzone vpn ipsec+\nallow lan box ssh\n"
 
@@ -117,6 +120,45 @@ def test_whoever_is_at_the_box_now_may_stay_there() -> None:
 @pytest.mark.parametrize("text", ["console-only", "iptables -A INPUT -s 10.0.0.7 -p tcp --dport 22 -j ACCEPT"])
 def test_who_means_it_says_so(text: str) -> None:
     assert check(policy(HEAD + text)).clashes == []
+
+
+def test_tunnels_that_end_nowhere_are_noticed() -> None:
+    text = "zone wan eth0\nzone lan eth1\nallow lan box\nike wan"
+    _, (note,) = check(policy(text))
+    assert note == "/f:4 (ike wan): no zone is ipsec+, so what comes out of tunnels is dropped"
+    assert check(policy(text.replace("eth1", "ipsec2"))) == ([], [])
+
+
+names = st.sampled_from(["wan", "lan", "guest", "box", "any", "lan,guest"])
+kinds = st.sampled_from(["", "tcp", "tcp 22", "tcp 20-80", "udp 53", "dns", "ping", "ssh udp 9"])
+places = st.sampled_from(
+    ["", "from 10.0.0.0/8", "from 10.1.0.0/16", "to 10.1.0.0/16", "from 192.168.77.0/25 to 2001:db8::/32"]
+)
+lines = st.tuples(st.sampled_from(["allow", "deny", "reject"]), names, names, kinds, places).filter(
+    lambda line: line[1:3] != ("box", "box")
+)
+policies = st.lists(lines, min_size=1, max_size=7).map(lambda them: "\n".join(map(" ".join, them)))
+SCENE = "zone wan eth0\nzone lan eth1 192.168.77.0/24\nzone guest eth2 10.1.0.0/16\ntunnel-only wan 10.0.0.0/8\n"
+
+
+def unreached(text: str) -> set[str]:
+    """Places of the lines that are said to decide nothing."""
+    clashes, notes = check(policy(SCENE + text))
+    return {sentence.partition(" ")[0] for sentence in (*clashes, *notes)} - {"/f:"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(policies)
+def test_a_line_that_nothing_reaches_decides_no_packet(text: str) -> None:
+    """Two that know nothing of each other: what looks for such lines, and what decides packets."""
+    assert unreached(text) & {row.verdict.where for row in table(policy(SCENE + text))} == set()
+
+
+@settings(max_examples=50, deadline=None)
+@given(policies, lines)
+def test_whatever_is_said_again_decides_nothing_the_second_time(text: str, line: tuple[str, ...]) -> None:
+    whole = "\n".join([" ".join(line), text, " ".join(line)])
+    assert f"/f:{4 + len(whole.splitlines())}" in unreached(whole)
 
 
 def test_many_lines_are_looked_at_in_bearable_time() -> None:

@@ -31,7 +31,7 @@ def show(places: Places, network: Path) -> None:
     policy = read(in_force(places) / DESCRIPTION, network)
     saved = [line for version in VERSIONS for line in save(version, "-c").splitlines()]
     for heading, lines in (
-        (f"Policy in force: {policy.source}", _state(places, saved)),
+        (f"Policy in force: {policy.source}", _state(places, policy, saved)),
         ("Zones", map(_zone, policy.zones.values())),
         ("Tunnels", _tunnels()),
         ("Who may talk to whom; the first line that fits decides", _talks(policy)),
@@ -41,11 +41,13 @@ def show(places: Places, network: Path) -> None:
         print("\n  ".join([heading, *lines]))
 
 
-def _state(places: Places, saved: list[str]) -> Iterator[str]:
+def _state(places: Places, policy: Policy, saved: list[str]) -> Iterator[str]:
     if (left := waiting(places)) is not None:
         yield f"ON TRIAL, for {left} s more: ipsec firewall --confirm keeps it, --revert takes it back"
     if not any(line.startswith(OURS) for line in saved):
         yield "NOT LOADED: the kernel has no rules of it; ipsec firewall --apply loads them"
+    if policy.digest not in (in_force(places) / "rules.v4").read_text().partition("\n")[0]:
+        yield f"{places.network} is another one by now: ipsec firewall --apply makes the rules anew"
     if places.description.exists() and read_bytes(places.description) != read_bytes(in_force(places) / DESCRIPTION):
         yield f"{places.description} is another one by now: ipsec firewall --apply loads it"
 

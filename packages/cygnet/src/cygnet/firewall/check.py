@@ -13,7 +13,7 @@ from itertools import product
 from typing import NamedTuple
 
 from cygnet.firewall.policy import BOX, VERSIONS, Address, Network, Policy, of_version, owners
-from cygnet.firewall.services import EVERYTHING, TCP, Service
+from cygnet.firewall.services import EVERYTHING, IKE, TCP, Service
 
 Interval = tuple[int, int]
 Block = tuple[Interval, ...]
@@ -53,6 +53,11 @@ def check(policy: Policy, before: Policy | None = None, client: Address | None =
             _judge(entry, entries[:i], found)
     if policy.raw:
         found.notes.append(f"{policy.raw[0].where}: rules of iptables go before all lines, and are not looked into")
+    ike = [line for line in policy.lines if line.services == IKE]
+    if ike and not any(name.startswith("ipsec") for zone in policy.zones.values() for name in zone.interfaces):
+        found.notes.append(
+            f"{ike[0].where} ({ike[0].text}): no zone is ipsec+, so what comes out of tunnels is dropped"
+        )
     if not policy.console_only and not any(one.chain == "INPUT" for one in policy.raw):
         found.clashes.extend(_locked_out(policy, before, client, port))
     return found

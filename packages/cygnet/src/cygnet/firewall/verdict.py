@@ -65,7 +65,8 @@ def _forwards(policy: Policy, packet: Packet) -> Iterator[Verdict]:
     for one in policy.forwards:
         known = not one.sources or within(packet.source, one.sources)
         if known and (one.zone, BOX) == (packet.origin, packet.target) and _served(one.service, packet):
-            yield Verdict("forward", one.where)
+            kept_out = next((own for own in policy.private if own.zone == one.zone and own.holds(packet.source)), None)
+            yield Verdict("deny", kept_out.where) if kept_out else Verdict("forward", one.where)
 
 
 def _in_clear(policy: Policy, packet: Packet) -> Iterator[Verdict]:
