@@ -14,7 +14,6 @@ ECHO_REQUESTS = {ICMP: 8, ICMP6: 128}
 UNREACHABLE = {ICMP: 3, ICMP6: 1}
 FIRST_PORT, SPIS = 20000, 0x5A000000
 SYN, RST = 2, 4
-EXPERIMENT = 253  # what AH protects here: a protocol that no rule is about (RFC 3692)
 MARK = b"which zone lets me in"
 
 
@@ -78,10 +77,10 @@ def _body(number: int, protocol: int, port: int, ends: bytes) -> bytes:
         body, at = struct.pack("!HHHH", own, port, 8 + len(MARK), 0) + MARK, 6
     elif protocol in ECHO_REQUESTS:
         body, at = struct.pack("!BBHHH", port, 0, 0, number, 1) + MARK, 2
-    elif protocol == AH:
-        return struct.pack("!BBHII12x", EXPERIMENT, 4, 0, SPIS | number, 1) + MARK
     else:
-        return struct.pack("!II", SPIS | number, 1) + MARK
+        # AH is around ESP: the kernel refuses no packet whose end it does not know.
+        head = struct.pack("!BBHII12x", ESP, 4, 0, SPIS | number, 1) if protocol == AH else b""
+        return head + struct.pack("!II", SPIS | number, 1) + MARK
     before = b"" if protocol == ICMP else ends + struct.pack("!II", len(body), protocol)
     return body[:at] + _checksum(before + body) + body[at + 2 :]
 
