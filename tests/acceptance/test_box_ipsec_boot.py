@@ -67,6 +67,7 @@ def assert_carries(meeting: Offices) -> None:
     assert not holds(frames, PATTERN)
 
 
+@pytest.mark.once
 def test_both_ends_start_at_once(standing: Offices) -> None:
     """auto=start at both ends at once (RSA): the collision ends with a tunnel that carries"""
     assert_carries(standing)
@@ -96,6 +97,7 @@ def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:
     box.text(f"mv /root/network {NETWORK}")
 
 
+@pytest.mark.once
 def test_without_the_daemon_nothing_is_forwarded(meeting: Offices) -> None:
     """`ipsec setup stop` takes tunnels and forwarding away; nothing of it is left in the kernel"""
     start(meeting.a)
