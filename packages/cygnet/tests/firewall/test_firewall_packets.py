@@ -114,7 +114,7 @@ def test_what_comes_back_belongs_to_a_connection(wires: Wires) -> None:
 
 def test_the_wan_may_itself_be_a_private_network(wires: Wires) -> None:
     """Given a name server and a gateway there, then what lines name passes between them and the box, nothing else does."""
-    load(policy(STOCK.read_text()))
+    load(policy(STOCK.read_text() + "allow wan box udp 9"))
     near, box = ip_address("10.0.0.9"), at("wan", 1)
     wires.lead("wan", near)
     out = Fate("wan", str(box), str(near))
@@ -127,6 +127,11 @@ def test_the_wan_may_itself_be_a_private_network(wires: Wires) -> None:
         for protocol, port in ((UDP, 500), (ESP, 0), (ICMP, 8), (TCP, 22))
     ]
     assert wires.send(begun) == [Fate("box")] * 3 + [Fate()]
+    assert wires.send([Packet("wan", "box", near, box, UDP, 9)]) == [Fate("box")]
+    answers = [Packet("box", "wan", box, near, UDP, port) for port in (FIRST_PORT, FIRST_PORT + 1)]
+    assert wires.send(answers, from_port=9) == [out, Fate()]
+    # A peer behind a translator knows the box's port, and has any.
+    assert wires.send(answers[1:], from_port=4500) == [out]
 
 
 FAR = {4: "203.0.113.9", 6: "2001:db8:ffff::9"}
