@@ -16,7 +16,7 @@ PARTS = {"cli": "commands", "why": "commands", "firewall": "firewall"}
 MOST_LINES_OF_A_FILE = 400
 FAKES = ("fake", "refusals")
 # Folders whose code takes bytes and a clock and gives results: nothing in them reaches the outside.
-SANS_IO = ("connection", "conf", "crypto", "ike")
+SANS_IO = ("connection", "conf", "crypto", "dns", "ike")
 OUTSIDE = {"asyncio", "select", "selectors", "signal", "socket", "subprocess", "threading"}
 # (folder, name): what is shared for good reason.
 ALLOWED = {("conf", "socket")}
@@ -30,7 +30,8 @@ LAYERS = {
     "conf": {"errors", "connection", "crypto"},
     "updown": {"errors", "connection", "tunnel"},
     "tunnel": {"errors", "connection", "crypto", "kernel", "updown"},
-    "ike": {"errors", "connection", "crypto", "kernel", "tunnel"},
+    "dns": {"errors", "connection", "crypto"},
+    "ike": {"errors", "connection", "crypto", "dns", "kernel", "tunnel"},
     "control": {"errors"},
     "firewall": {"errors", "connection", "conf"},
 }

@@ -49,7 +49,14 @@ class Engine:
     """What the daemon asks of an engine, remembered; ``refuse`` makes the next request fail."""
 
     def __init__(
-        self, setup: Setup, secrets: Secrets, _tunnels: object, _send: object, _log: object, nat_port: int
+        self,
+        setup: Setup,
+        secrets: Secrets,
+        _tunnels: object,
+        _send: object,
+        _log: object,
+        nat_port: int,
+        resolver: object,
     ) -> None:
         self.setup, self.secrets, self.nat_port = setup, secrets, nat_port
         self.connections: dict[str, Connection] = {}

@@ -123,6 +123,7 @@ class Connection:
 
     ``keying_tries`` 0 is %forever.  ``ike`` and ``child`` in order of preference.  ``pfs_groups``: group
     numbers for quick mode in order of preference, () where the phase 1 group serves.
+    ``dnssec``: keys from the DNS count only if their signatures were checked.
     ``weak``: names of weak transforms that this connection names itself, logged when used.
     ``where``: file:line of the conn, for messages.  ``mtu``, ``metric``, ``mark`` 0: not set.
     """
@@ -151,6 +152,7 @@ class Connection:
     fragmentation: bool = True
     replay_window: int = 32
     failure_shunt: Shunt = Shunt.NONE
+    dnssec: bool = False
     mtu: int = 0
     metric: int = 0
     mark: int = 0

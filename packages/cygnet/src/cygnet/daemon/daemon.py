@@ -19,6 +19,7 @@ from cygnet.daemon.commands import handle
 from cygnet.daemon.host import Host
 from cygnet.daemon.lock import Lock
 from cygnet.daemon.log import Log
+from cygnet.daemon.lookups import Lookups
 from cygnet.daemon.loop import Loop
 from cygnet.daemon.settings import Settings
 from cygnet.daemon.sockets import ANY, Sockets
@@ -57,9 +58,12 @@ class Daemon:
         self.sockets = Sockets(self.loop.selector, self._received, port, self.settings.nat_port)
         undo.callback(self.loop.guard, self.sockets.close)
         self.tunnels = Tunnels(self.host.kernel, self.host.updown, self.log, self.host.if_ids)
+        self.lookups = Lookups(self.loop.selector)
+        undo.callback(self.loop.guard, self.lookups.shut)
         self.engine = Engine(
-            self.setup, Secrets(), self.tunnels, self.sockets.send, self.log, nat_port=self.settings.nat_port
-        )
+            self.setup, Secrets(), self.tunnels, self.sockets.send, self.log,
+            nat_port=self.settings.nat_port, resolver=self.lookups,
+        )  # fmt: skip
         undo.callback(self.loop.guard, self._end_engine)
         for problem in [*self.problems, *self.read_secrets()]:
             self.log(problem)
@@ -73,7 +77,7 @@ class Daemon:
         self._watch_kernel()
         server = Server(self.settings.socket, self.loop.selector, functools.partial(handle, self), time.monotonic)
         undo.callback(self.loop.guard, server.close)
-        self.loop.timed += [self.engine, server]
+        self.loop.timed += [self.engine, self.lookups, server]
         self.host.ready(self.setup)
         for one in added:
             if one.auto in ROUTED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cygnet.errors import CygnetError
+from cygnet.ike.directory import Waiting
 from cygnet.ike.fields import Malformed
 from cygnet.ike.fragments import Assembly
 from cygnet.ike.half_open import LIFETIME
@@ -154,6 +155,9 @@ def _main_mode(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes, path
     except Malformed:
         sa.path = sa.path if sa.established else before
         raise
+    except Waiting:
+        sa.path = before
+        engine.directory.keep(sa, packet, path)
     except CygnetError as error:
         sa.path = sa.path if sa.established else before
         _main_mode_refused(engine, sa, main, error)

@@ -18,6 +18,7 @@ from cygnet.ike import dispatch, fragments
 from cygnet.ike.certificates import Certificates
 from cygnet.ike.child_sas import ChildSas
 from cygnet.ike.dead_peers import DeadPeers
+from cygnet.ike.directory import Directory
 from cygnet.ike.half_open import HalfOpen
 from cygnet.ike.initiation import Initiation, serves
 from cygnet.ike.isakmp_sas import IsakmpSas
@@ -33,6 +34,7 @@ from cygnet.ike.v1.sa import IsakmpSa
 from cygnet.kernel.interface import Acquire, Expire, Mapping
 
 if TYPE_CHECKING:
+    from cygnet.dns.resolver import Resolver
     from cygnet.tunnel.tunnels import Tunnels
 
 
@@ -49,6 +51,7 @@ class Engine:
         random: Callable[[int], bytes] = os.urandom,
         nat_port: int = NAT_PORT,
         certificates: Certificates | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self.setup, self.secrets, self.tunnels = setup, secrets, tunnels
         self.log, self.random, self.nat_port = log, random, nat_port
@@ -63,6 +66,7 @@ class Engine:
         self.dead_peers = DeadPeers(self)
         self.isakmp = IsakmpSas(self)
         self.children = ChildSas(self)
+        self.directory = Directory(self, resolver)
         self.arrived: Path | None = None
         self._noise = Noise(log)
         self.bugs = 0

@@ -112,6 +112,8 @@ def _public_keys(main: MainMode, message: Message, peer_id: Identity) -> list[Pu
         if len(sent) > MOST_CERTIFICATES:
             raise Malformed(f"{len(sent)} certificates")
         found.append(main.engine.certificates.verify(sent, peer_id, end.ca))
+    if not found and end.keys_from_dns:
+        found = main.engine.directory.keys(main.sa, main.sa.live.connection, peer_id)
     return found
 
 
