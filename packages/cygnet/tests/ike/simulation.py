@@ -154,6 +154,10 @@ class Box:
         """Whether the log has a line with these words."""
         return any(words in line for line in self.log)
 
+    def said_in_status(self, words: str) -> bool:
+        """Whether `ipsec auto --status` has a line that begins so."""
+        return any(line.startswith(words) for line in self.engine.status())
+
     def was_told(self, words: str) -> bool:
         """Whether whoever waits for `--up` heard these words."""
         return any(words in text for _, text in self.heard)

@@ -106,6 +106,11 @@ class End:
     interface: str = ""
 
     @property
+    def strangers(self) -> bool:
+        """Whether it is for whoever has a key in the DNS."""
+        return self.kind is HostKind.OPPORTUNISTIC
+
+    @property
     def identity(self) -> Identity | None:
         """The id, or the host's address; None for a host that can be anyone."""
         return self.id or (Identity.address(self.host) if self.host else None)

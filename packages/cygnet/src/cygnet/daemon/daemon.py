@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from cygnet import __version__
 from cygnet.conf import load, load_secrets
+from cygnet.conf.groups import KINDS as PATTERNS
 from cygnet.connection.connection import Auto, Connection, HostKind, Type
 from cygnet.connection.secret import Secrets
 from cygnet.control.server import Server
@@ -30,6 +31,8 @@ from cygnet.kernel.interface import Acquire, Event, Expire, Mapping
 from cygnet.tunnel.tunnels import Tunnels
 
 ROUTED = (Auto.ROUTE, Auto.START)
+# Between the name of a policy group and a network of it.
+GROUP_MARK = "#"
 
 
 class Daemon:
@@ -71,7 +74,7 @@ class Daemon:
 
     def _serve(self, undo: contextlib.ExitStack) -> None:
         """The order of FreeS/WAN: connections are there before anybody can ask for them, then what auto= says."""
-        automatic = [one for one in self._connections.values() if one.auto not in (Auto.IGNORE, Auto.MANUAL)]
+        automatic = [one for one in self._connections.values() if _is_loaded(one)]
         added = [one for one in automatic if self._attempt(self.engine.add, one)]
         self.sockets.open(self.settings.listen or ANY, self.host.bypass, self.host.encapsulate)
         self._watch_kernel()
@@ -110,6 +113,20 @@ class Daemon:
             return [str(problem)]
         return list(self.engine.secrets.problems)
 
+    def read_groups(self) -> list[str]:
+        """Read the files of the policy groups anew; what has not changed stays as it is. A line for each that has."""
+        known = {name: one for name, one in self.engine.connections.items() if GROUP_MARK in name}
+        found = load(self.settings.config, self.local)
+        wanted = {name: one for name, one in found.connections.items() if GROUP_MARK in name and _is_loaded(one)}
+        gone = [name for name, one in known.items() if wanted.get(name) != one]
+        new = [one for name, one in wanted.items() if known.get(name) != one]
+        for name in gone:
+            self.engine.delete(name, time.monotonic())
+        for one in [one for one in new if self._attempt(self.engine.add, one)]:
+            if one.auto in ROUTED:
+                self._attempt(self._route, one)
+        return [*found.problems, f"groups: {len(gone)} networks taken away, {len(new)} added, {len(wanted)} in all"]
+
     def interfaces(self) -> list[str]:
         """A line for each address that IPsec can use."""
         return [
@@ -130,7 +147,7 @@ class Daemon:
 
     def _route(self, connection: Connection, _now: float) -> None:
         """A peer that can be anyone has no traffic to wait for."""
-        if connection.there.kind is HostKind.ADDRESS:
+        if connection.there.kind in (HostKind.ADDRESS, HostKind.OPPORTUNISTIC):
             self.tunnels.route(connection)
 
     def _start(self, connection: Connection, now: float) -> None:
@@ -163,3 +180,8 @@ class Daemon:
 
     def _hung_up(self) -> None:
         self.log('Pluto does nothing at SIGHUP; perhaps you want "ipsec auto --ready"')
+
+
+def _is_loaded(connection: Connection) -> bool:
+    """Whether auto= says so; the pattern of a policy group is none of its own."""
+    return connection.auto not in (Auto.IGNORE, Auto.MANUAL) and connection.there.kind not in PATTERNS

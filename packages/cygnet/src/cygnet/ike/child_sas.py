@@ -134,6 +134,8 @@ class ChildSas:
         if tell_peer:
             self.tell_deleted(live, child.sa)
         self.engine.roster.forget_idle(live, self.engine.isakmp.sas)
+        if not live.children and live.connection.there.strangers:
+            self.engine.strangers.gone(live)
 
     def retire(self, live: Live, child: Child) -> None:
         """A replaced pair is used for sending no more, and the peer is told; what it has sent is still taken."""

@@ -5,7 +5,7 @@ A message that needs a key which is not known yet is kept, and taken again when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -49,16 +49,21 @@ class Directory:
         """The public keys of a peer. Raises Waiting; Refused, saying what the DNS lacks."""
         if self._resolver is None:
             return []
-        answers = {question: self._answer(sa, self._resolver, question) for question in questions(identity)}
-        known = {question: answer for question, answer in answers.items() if answer}
-        if len(known) < len(answers):
-            raise Waiting(f"the DNS is asked for the key of {identity}")
+        known = self.answers(sa, questions(identity))
         believed = {one: answer for one, answer in known.items() if answer.authentic or not connection.dnssec}
         if found := _keys(identity, believed):
             return [PublicKey.from_blob(blob) for blob in found]
         doubtful = any(answer.data for answer in known.values()) and not any(one.data for one in believed.values())
         said = [f"{subject(question)} {answer.problem}" for question, answer in known.items() if answer.problem]
         raise _refused(identity, UNAUTHENTICATED if doubtful else "; ".join(said) or UNUSABLE)
+
+    def answers(self, sa: IsakmpSa, asked: Sequence[Question]) -> dict[Question, Answer]:
+        """To all that is asked. Raises Waiting until they are there."""
+        found = {question: self._answer(sa, question) for question in asked}
+        known = {question: answer for question, answer in found.items() if answer}
+        if len(known) < len(found):
+            raise Waiting("the DNS has not answered yet")
+        return known
 
     def keep(self, sa: IsakmpSa, packet: bytes, path: Path) -> None:
         """The message that has to wait, the latest of an SA."""
@@ -68,11 +73,13 @@ class Directory:
         """Nothing of it waits any more."""
         self._kept.pop(sa, None)
 
-    def _answer(self, sa: IsakmpSa, resolver: Resolver, question: Question) -> Answer | None:
+    def _answer(self, sa: IsakmpSa, question: Question) -> Answer | None:
+        if self._resolver is None:
+            return Answer(problem="is not looked up: this daemon asks no DNS", certain=False)
         if (sa, question) in self._asked:
-            return resolver.cache.get(question, self._engine.now)
+            return self._resolver.cache.get(question, self._engine.now)
         found: list[Answer] = []
-        resolver.ask(question, partial(self._answered, sa, question, found), self._engine.now)
+        self._resolver.ask(question, partial(self._answered, sa, question, found), self._engine.now)
         if not found:
             self._asked.add((sa, question))
         return found[0] if found else None

@@ -187,6 +187,11 @@ def _quick_mode(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes) -> 
         quick = QuickResponder(engine, sa, sa.live, header.message_id)
     try:
         quick.receive(header, packet)
+    except Waiting:
+        # It comes again as if it came for the first time.
+        sa.message_ids.pop(header.message_id, None)
+        engine.children.forget(quick)
+        engine.directory.keep(sa, packet, engine.arrived or sa.path)
     except CygnetError as error:
         # What is malformed may be forged, unless it was kept: then its hash was right, and it must not keep its place.
         kept = quick.state == "STATE_QUICK_R0" and quick in engine.children.quick_modes(sa)

@@ -29,6 +29,7 @@ from cygnet.ike.path import NAT_PORT, Path
 from cygnet.ike.progress import LOG
 from cygnet.ike.roster import Roster
 from cygnet.ike.status import status
+from cygnet.ike.strangers import Strangers
 from cygnet.ike.timers import Timers
 from cygnet.ike.v1.sa import IsakmpSa
 from cygnet.kernel.interface import Acquire, Expire, Mapping
@@ -67,6 +68,7 @@ class Engine:
         self.isakmp = IsakmpSas(self)
         self.children = ChildSas(self)
         self.directory = Directory(self, resolver)
+        self.strangers = Strangers(self, resolver)
         self.arrived: Path | None = None
         self._noise = Noise(log)
         self.bugs = 0
@@ -105,6 +107,7 @@ class Engine:
     def terminate(self, name: str, now: float) -> None:
         """Take a connection down, and tell the peer. Raises CygnetError if there is none."""
         self.now = max(now, self.now)
+        self.strangers.forget(name)
         for live in self.roster.family(name):
             self.initiation.cancel(live, "taken down by ipsec auto --down")
             for quick in [q for found in self.children.quicks.values() for q in found.values() if q.live is live]:
@@ -149,6 +152,9 @@ class Engine:
         self.now = max(now, self.now)
         name = self.tunnels.owner(event.reqid)
         live = self.roster.lives.get(name) if name else None
+        if live and live.connection.there.strangers:
+            self.strangers.acquired(live, event)
+            return
         if live is None or live in self.initiation.pending or live.retry is not None:
             return
         self.log(f"{live.label}: traffic from {event.source} to {event.destination} asks for the tunnel")

@@ -77,7 +77,7 @@ class Registry:
 
     def _interface(self, connection: Connection, span: Span) -> tuple[str, int]:
         physical = connection.here.interface
-        if connection.type in _DIRECT or span.mode == "transport":
+        if connection.type in _DIRECT or span.mode == "transport" or connection.there.strangers:
             return (physical, 0)
         if physical in self._if_ids:
             return self._if_ids[physical]
