@@ -309,6 +309,23 @@ def test_secrets_are_read_anew(box: Box, command: str) -> None:
     assert (("forget certificates",) in box.engine.calls) is (command == "rereadall")
 
 
+def test_groups_are_read_anew_and_only_what_changed_is_touched(start: Callable[..., Box], tmp_path: Path) -> None:
+    group = tmp_path / "ipsec.d/policies/clear"
+    group.parent.mkdir(parents=True)
+    group.write_text("192.0.2.0/24\n198.51.100.0/24\n")
+    box = start()
+    pattern = "conn clear\n\ttype=passthrough\n\tauthby=never\n\tright=%group\n\tauto=route\n"
+    (tmp_path / "ipsec.conf").write_text(CONFIG + pattern)
+    lines, status = box.ask("rereadgroups")
+    assert (lines[-1], status) == ("000 groups: 0 networks taken away, 2 added, 2 in all", 0)
+    assert box.daemon.tunnels.routing("clear#192.0.2.0/24") == "erouted"
+    box.engine.calls.clear()
+    group.write_text("198.51.100.0/24\n203.0.113.0/24\n")
+    lines, _ = box.ask("rereadgroups")
+    assert lines[-1] == "000 groups: 1 networks taken away, 1 added, 2 in all"
+    assert box.engine.calls == [("delete", "clear#192.0.2.0/24"), ("add", "clear#203.0.113.0/24")]
+
+
 def test_status_has_the_connections_and_what_was_left_out(box: Box) -> None:
     lines, status = box.ask("status")
     assert status == 0

@@ -20,6 +20,7 @@ from cygnet.dns.names import from_text
 
 QUESTION = Question(from_text("gate.example.org"), TXT)
 PATIENCE = 20.0
+PREPARED: list[socket.socket] = []
 
 
 def reply(packet: bytes, whole: bool) -> bytes:
@@ -79,7 +80,7 @@ def run(lookups: Lookups, selector: selectors.BaseSelector, found: list[Answer])
 def resolver(folder: Path, port: int, text: str) -> tuple[Lookups, selectors.BaseSelector]:
     file, selector = folder / "resolv.conf", selectors.DefaultSelector()
     file.write_text(text)
-    return Lookups(selector, file, port), selector
+    return Lookups(selector, PREPARED.append, file, port), selector
 
 
 def test_what_is_cut_short_comes_by_tcp_in_pieces(tmp_path: Path, server: int) -> None:
@@ -90,6 +91,8 @@ def test_what_is_cut_short_comes_by_tcp_in_pieces(tmp_path: Path, server: int) -
     assert len(found[0].data[0]) == 9 * 201
     # A server on this box is believed that it has checked the signatures.
     assert found[0].authentic
+    # Both of its sockets were let past the policies.
+    assert [one.type & 0xF for one in PREPARED[-2:]] == [socket.SOCK_DGRAM, socket.SOCK_STREAM]
     assert not selector.get_map()
 
 

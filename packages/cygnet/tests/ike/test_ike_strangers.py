@@ -243,13 +243,18 @@ def test_authenticated_answers_can_be_demanded(authentic: bool, rsa_keys: Keys) 
     assert protected(west, east, WEST, EAST) is authentic
 
 
-def test_a_configured_tunnel_goes_before_an_opportunistic_one(rsa_keys: Keys) -> None:
-    names = delegated(rsa_keys)
-    _, west, _ = street(rsa_keys, names, clients=True)
-    west.add(connection(WEST, EAST))
-    west.route("west-east")
-    west.traffic(CLIENT, SERVER)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_configured_tunnel_goes_before_an_opportunistic_one(first: bool, rsa_keys: Keys) -> None:
+    network = Network()
+    network.names = delegated(rsa_keys)
+    west = network.box(WEST, secrets=Secrets(private=(RsaSecret((), rsa_keys[0]),)))
+    both = [connection(WEST, EAST, auth_by=AuthBy.RSASIG), opportunistic(WEST, "10.1.0.0/24")]
+    for one in both if first else reversed(both):
+        west.add(one)
+        west.route(one.name)
+    assert west.traffic(CLIENT, SERVER) == "acquire"
     assert not west.engine.strangers.pairs
+    assert west.said("asks for the tunnel")
 
 
 def test_a_pair_ends_when_nothing_comes_any_more(rsa_keys: Keys) -> None:

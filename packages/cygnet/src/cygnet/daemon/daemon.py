@@ -61,7 +61,7 @@ class Daemon:
         self.sockets = Sockets(self.loop.selector, self._received, port, self.settings.nat_port)
         undo.callback(self.loop.guard, self.sockets.close)
         self.tunnels = Tunnels(self.host.kernel, self.host.updown, self.log, self.host.if_ids)
-        self.lookups = Lookups(self.loop.selector)
+        self.lookups = Lookups(self.loop.selector, self.host.bypass)
         undo.callback(self.loop.guard, self.lookups.shut)
         self.engine = Engine(
             self.setup, Secrets(), self.tunnels, self.sockets.send, self.log,

@@ -9,7 +9,7 @@ import functools
 import selectors
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -18,6 +18,7 @@ from pathlib import Path
 from cygnet.connection.connection import Address
 from cygnet.dns.message import Question
 from cygnet.dns.resolver import Done, Resolver
+from cygnet.kernel.interface import KernelError
 
 PORT = 53
 MOST_SERVERS = 3
@@ -34,10 +35,20 @@ class _Try:
 
 
 class Lookups(Resolver):
-    """A resolver with sockets. What a server on this box says of signatures is believed: the way to it is safe."""
+    """A resolver with sockets. What a server on this box says of signatures is believed: the way to it is safe.
 
-    def __init__(self, selector: selectors.BaseSelector, servers: Path = RESOLV_CONF, port: int = PORT) -> None:
+    ``prepare``: lets a socket pass the policies, so that asking for a key needs none.
+    """
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        prepare: Callable[[socket.socket], None],
+        servers: Path = RESOLV_CONF,
+        port: int = PORT,
+    ) -> None:
         super().__init__(self, lambda server: server.is_loopback)
+        self._prepare = prepare
         self._selector, self._file, self._port = selector, servers, port
         self._tries: dict[int, _Try] = {}
         self._read: tuple[int, int] | None = None
@@ -59,6 +70,7 @@ class Lookups(Resolver):
         with self._telling(ticket):
             made = socket.socket(family, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
             made.setblocking(False)
+            self._prepare(made)
             self._tries[ticket] = _Try(made, stream, len(packet).to_bytes(2, "big") * stream + packet)
             with suppress(BlockingIOError):
                 made.connect((str(server), self._port))
@@ -85,6 +97,8 @@ class Lookups(Resolver):
             yield
         except BlockingIOError:
             pass
+        except KernelError as problem:
+            self.failed(ticket, str(problem), time.monotonic())
         except OSError as problem:
             self.failed(ticket, problem.strerror or "no answer", time.monotonic())
 

@@ -38,6 +38,11 @@ def protect_outbound(span: Span, reqid: int, if_id: int, mark: int) -> list[Poli
     return [_policy(Direction.OUT, span, _TUNNEL, templates=templates, if_id=if_id, mark=mark)]
 
 
+def beside_strangers(span: Span, mark: int) -> list[Policy]:
+    """Lets a tunnel's traffic through to its XFRM interface, past the traps of opportunistic connections."""
+    return [_policy(Direction.OUT, span, _TUNNEL, mark=mark)]
+
+
 def shunt(span: Span, type_: Type, if_id: int, mark: int) -> list[Policy]:
     """passthrough lets everything through in the clear; drop and reject stop what goes, and what comes."""
     if type_ is Type.PASSTHROUGH:

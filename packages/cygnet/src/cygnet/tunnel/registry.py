@@ -36,6 +36,10 @@ class Registry:
         """The route of a connection or instance, if it has one."""
         return self._names.get(name, {}).get(instance)
 
+    def all(self) -> list[Route]:
+        """Of every connection."""
+        return [route for routes in self._names.values() for route in routes.values()]
+
     def of_connection(self, name: str) -> list[Route]:
         """All of its instances."""
         return list(self._names.get(name, {}).values())

@@ -22,7 +22,7 @@ from cygnet.tunnel.associations import inbound_sas, outbound_sas, sa_key
 from cygnet.tunnel.book import PolicyBook
 from cygnet.tunnel.child import ChildSa
 from cygnet.tunnel.paths import Paths
-from cygnet.tunnel.policies import protect_inbound, protect_outbound, shunt
+from cygnet.tunnel.policies import beside_strangers, protect_inbound, protect_outbound, shunt
 from cygnet.tunnel.registry import Registry
 from cygnet.tunnel.route import SHUNTS, Route, Routing, Span, span_of_child, span_of_connection
 from cygnet.updown.call import Occasion, Updown
@@ -42,10 +42,15 @@ class Tunnels:
         self._book = PolicyBook(kernel)
         self._paths = Paths(kernel)
         self._registry = Registry(if_ids)
+        self._has_strangers = False
 
     def add(self, connection: Connection) -> None:
         """Make a connection known; nothing is installed yet."""
         self._registry.add(connection)
+        if connection.there.strangers and not self._has_strangers:
+            self._has_strangers = True
+            for route in [one for one in self._registry.all() if one.routing in (Routing.TRAP, Routing.UP)]:
+                self._attempt(partial(self._protect, route, []))
 
     def forget(self, connection: Connection) -> None:
         """Remove everything that a connection and its instances have."""
@@ -221,7 +226,10 @@ class Tunnels:
     def _protect(self, route: Route, undo: Undo) -> None:
         if not (_is_open(route.connection) and not route.instance):
             self._claim(route, Direction.IN, protect_inbound(route.span, *_numbers(route)), undo)
-        self._claim(route, Direction.OUT, protect_outbound(route.span, *_numbers(route)), undo)
+        outbound = protect_outbound(route.span, *_numbers(route))
+        if self._has_strangers and route.if_id:
+            outbound += beside_strangers(route.span, route.connection.mark)
+        self._claim(route, Direction.OUT, outbound, undo)
 
     def _respan(self, route: Route, span: Span, undo: Undo) -> None:
         before, route.span = route.span, span
