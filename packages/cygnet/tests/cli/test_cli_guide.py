@@ -31,7 +31,7 @@ SENT = [
     ("auto(8)", "ipsec auto --up connection", "up"),
     ("auto(8)", "ipsec auto --route connection", "route"),
     ("auto(8)", "ipsec auto --ready", "listen"),
-    ("auto(8)", "ipsec auto --rereadgroups", "listen"),
+    ("auto(8)", "ipsec auto --rereadgroups", "rereadgroups"),
     ("auto(8)", "ipsec auto --show --asynchronous --config ./x.conf --verbose --up connection", "up"),
 ]
 # Of the manual pages: (command line, exit status, what stands in its output).

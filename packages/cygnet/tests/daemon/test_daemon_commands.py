@@ -312,8 +312,8 @@ def test_secrets_are_read_anew(box: Box, command: str) -> None:
 def test_groups_are_read_anew_and_only_what_changed_is_touched(start: Callable[..., Box], tmp_path: Path) -> None:
     group = tmp_path / "ipsec.d/policies/clear"
     group.parent.mkdir(parents=True)
-    group.write_text("192.0.2.0/24\n198.51.100.0/24\n")
     box = start()
+    group.write_text("192.0.2.0/24\n198.51.100.0/24\n")
     pattern = "conn clear\n\ttype=passthrough\n\tauthby=never\n\tright=%group\n\tauto=route\n"
     (tmp_path / "ipsec.conf").write_text(CONFIG + pattern)
     lines, status = box.ask("rereadgroups")
