@@ -94,7 +94,9 @@ def test_a_line_of_the_guide_asks_the_daemon_for_what_it_says(
     monkeypatch.setattr(client, "ask", lambda request, _show, _base: asked.append(request) or 0)
     assert run(line) == 0, chapter
     assert [request["command"] for request in asked] == [command]
-    assert asked[0].get("name", "") == ("" if command in ("listen", "status", "rereadsecrets", "rereadgroups") else line.split()[-1])
+    assert asked[0].get("name", "") == (
+        "" if command in ("listen", "status", "rereadsecrets", "rereadgroups") else line.split()[-1]
+    )
 
 
 @pytest.mark.parametrize(("line", "status", "shown"), MANUAL, ids=[line for line, _, _ in MANUAL])
