@@ -199,6 +199,16 @@ def test_a_host_with_a_name_only_can_call_and_not_be_called(rsa_keys: Keys) -> N
     assert protected(east, west, EAST, WEST)
 
 
+def test_a_host_with_nothing_but_a_key_is_its_own_gateway(rsa_keys: Keys) -> None:
+    """As the guide has it for whoever accepts: a KEY record in the reverse map."""
+    names = NameServer()
+    for end, key in zip((WEST, EAST), rsa_keys, strict=True):
+        names.records[reverse(end), "KEY"] = [f"16896 4 1 {base64.b64encode(key.public.blob).decode()}"]
+    _, west, east = street(rsa_keys, names)
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
+
+
 def test_both_ends_at_once_come_to_one_tunnel(rsa_keys: Keys) -> None:
     network, west, east = street(rsa_keys, known(rsa_keys))
     west.traffic(WEST, EAST)

@@ -18,7 +18,7 @@ from cygnet.connection.identity import Identity, IdType
 from cygnet.connection.selector import Selector, host_selector
 from cygnet.dns import records
 from cygnet.dns.cache import Answer
-from cygnet.dns.message import IPSECKEY, TXT, Question
+from cygnet.dns.message import IPSECKEY, KEY, TXT, Question
 from cygnet.dns.names import Name, from_text, reverse
 from cygnet.dns.resolver import Resolver, subject
 from cygnet.errors import CygnetError
@@ -245,7 +245,7 @@ class Strangers:
 
 def questions(host: Address) -> list[Question]:
     """Where the gateway of a host is written."""
-    return [Question(reverse(host), kind) for kind in (TXT, IPSECKEY)]
+    return [Question(reverse(host), kind) for kind in (TXT, IPSECKEY, KEY)]
 
 
 def _key(live: Live) -> tuple[str, Selector, Selector]:
@@ -256,7 +256,9 @@ def _key(live: Live) -> tuple[str, Selector, Selector]:
 
 def _delegations(answers: Mapping[Question, Answer], authentic: bool) -> list[records.Delegation]:
     data = {question.type: one.data for question, one in answers.items() if one.authentic or not authentic}
-    return records.delegations(data.get(TXT, ()), data.get(IPSECKEY, ()))
+    # A host with nothing but a key is its own gateway, as FreeS/WAN's guide has it.
+    alone = [records.Delegation(65536, None, key) for key in records.keys(data.get(KEY, ()))]
+    return records.delegations(data.get(TXT, ()), data.get(IPSECKEY, ())) + alone
 
 
 def _missing(answers: Mapping[Question, Answer]) -> str:
