@@ -132,7 +132,7 @@ def run(words: list[str]) -> int:
     for section in SECTIONS:
         most = min(lines, SHORT) if section.log and "--short" in given else lines
         print(f"+ _________________________ {section.title}\n+ {' '.join(section.words)}")
-        print("\n".join(bounded(section, most, net)), flush=True)
+        print("".join(f"{line}\n" for line in bounded(section, most, net)), end="", flush=True)
     return 0
 
 
@@ -140,8 +140,7 @@ def bounded(section: Section, most: int, net: Net) -> list[str]:
     """Its lines, whole ones only, printable, without secrets, and not more than it may have; what was cut is said."""
     size = MOST_LOG if section.log else MOST
     raw, note = collect(section.words, 4 * size, section.log)
-    text = CONTROL.sub("?", raw.decode("ascii", "backslashreplace"))
-    rows = net.clean(text).rstrip("\n").split("\n")
+    rows = net.clean(CONTROL.sub("?", raw.decode("ascii", "backslashreplace"))).splitlines()
     if section.log:
         rows.reverse()
     kept: list[str] = []
@@ -151,10 +150,9 @@ def bounded(section: Section, most: int, net: Net) -> list[str]:
             break
         kept.append(row)
     if len(kept) < len(rows):
-        kept.append(f"[cut: {len(rows) - len(kept)} more lines]")
-    if section.log:
-        kept.reverse()
-    return [*kept, *([note] if note else [])]
+        note = note or f"[cut: {len(rows) - len(kept)} more lines]"
+    kept += [note] if note else []
+    return kept[::-1] if section.log else kept
 
 
 def collect(words: tuple[str, ...], most: int, log: bool) -> tuple[bytes, str]:
@@ -176,10 +174,11 @@ def collect(words: tuple[str, ...], most: int, log: bool) -> tuple[bytes, str]:
             break
         heard += piece
         if len(heard) > most:
-            first, last = heard.find(b"\n", len(heard) - most) + 1, heard.rfind(b"\n", 0, most) + 1
-            heard, note = (heard[first:], "") if log else (heard[:last], "[cut: more than is shown of a section]")
+            note = "[cut: much more than can be shown]"
             if not log:
+                heard = heard[: heard.rfind(b"\n", 0, most) + 1]
                 break
+            heard = heard[-most:].partition(b"\n")[2]
     os.close(reader)
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)

@@ -23,7 +23,7 @@ import select
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cygnet.cli.options import Options, UsageError, number, parse
 from cygnet.conf import proposals
@@ -55,7 +55,7 @@ OPTIONS: Options = (
     ("--ikeport", "PORT", "ask from this port, any without; 500 is Pluto's while it runs"),
     ("--exchangenum", "NUMBER", "ask by a bare header of this exchange type"),
 )
-MOST = 64
+MOST, MOST_NOISE = 64, 10
 OFFERED = (
     "aes256-sha2_256-modp2048-ecp256,aes128-sha2_256-modp2048,aes256-aes128-sha1-modp2048-modp1536,"
     "3des-sha1-md5-modp1536-modp1024"
@@ -76,13 +76,13 @@ SILENCE = (
 
 @dataclass
 class Probe:
-    """One destination. ``packet``: what is sent; ``cookie``: ours in it."""
+    """One destination. ``packet``: what is sent. ``said``: what was printed of it, each thing once."""
 
     name: str
     port: int
     socket: socket.socket
     packet: bytes
-    cookie: bytes
+    said: set[str] = field(default_factory=set)
 
 
 def run(words: list[str]) -> int:
@@ -97,11 +97,11 @@ def run(words: list[str]) -> int:
     probes = [_probe(word, given, local, exchange) for word in others]
     answered = _ask(probes, time.monotonic() + seconds, "--natt" in given, "--verbose" in given)
     for probe in probes:
-        if probe.name not in answered:
+        if not probe.said:
             print(f"{probe.name}: {SILENCE.format(port=probe.port)}")
         probe.socket.close()
-    print(f"{len(probes)} asked, {len(answered)} answered")
-    return int(len(answered) < len(probes))
+    print(f"{len(probes)} asked, {answered} answered")
+    return int(answered < len(probes))
 
 
 def offer() -> SecurityAssociation:
@@ -152,7 +152,6 @@ def _probe(word: str, given: dict[str, str], local: tuple[str, int], exchange: i
     # So that a tunnel to the very same host does not swallow it; without root's rights that cannot be asked for.
     with suppress(CygnetError):
         bypass(made)
-    cookie = os.urandom(8)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(local if any(local) else ("", 0))
@@ -161,13 +160,13 @@ def _probe(word: str, given: dict[str, str], local: tuple[str, int], exchange: i
         made.close()
         raise CygnetError(f"cannot ask {word} from {local[0] or 'here'}, port {local[1]}: {problem.strerror}") from None
     made.setblocking(False)
-    return Probe(f"{place[0]}/{port}", port, made, question(cookie, exchange), cookie)
+    return Probe(f"{place[0]}/{port}", port, made, question(os.urandom(8), exchange))
 
 
-def _ask(probes: list[Probe], end: float, natt: bool, verbose: bool) -> set[str]:
-    """Send, and again each second, until all have answered or the time is up; who has."""
+def _ask(probes: list[Probe], end: float, natt: bool, verbose: bool) -> int:
+    """Send, and again each second, until all have answered or the time is up; how many have."""
     waiting = {probe.socket.fileno(): probe for probe in probes}
-    poll, again, answered = select.poll(), 0.0, set()
+    poll, again, answered = select.poll(), 0.0, 0
     for descriptor in waiting:
         poll.register(descriptor, select.POLLIN)
     while waiting and (now := time.monotonic()) < end:
@@ -177,10 +176,13 @@ def _ask(probes: list[Probe], end: float, natt: bool, verbose: bool) -> set[str]
                 with suppress(OSError):
                     probe.socket.send((MARKER if natt else b"") + probe.packet)
         for descriptor, _ in poll.poll(1000 * max(0.01, min(again, end) - now)):
-            said, is_answer = _hear(waiting[descriptor], natt, verbose)
-            print(f"{waiting[descriptor].name}: {said}", flush=True)
+            probe = waiting[descriptor]
+            said, is_answer = _hear(probe, natt, verbose)
+            if said not in probe.said and (is_answer or len(probe.said) < MOST_NOISE):
+                print(f"{probe.name}: {said}", flush=True)
+                probe.said.add(said)
             if is_answer:
-                answered.add(waiting[descriptor].name)
+                answered += 1
                 poll.unregister(descriptor)
                 del waiting[descriptor]
     return answered

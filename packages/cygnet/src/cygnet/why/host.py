@@ -1,4 +1,4 @@
-"""What a tunnel needs of the machine around it: interfaces, the way to an address, the kernel's switches and counters."""
+"""What a tunnel needs of the machine around it: interfaces, ways to addresses, the kernel's switches and counters."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MARK = 16  # RTA_MARK of <linux/rtnetlink.h>
 class Link:
     """An interface. ``carrier``: whether there is a cable, and something at its other end."""
 
-    up: bool
-    carrier: bool
-    mtu: int
+    up: bool = True
+    carrier: bool = True
+    mtu: int = 1500
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,9 @@ def switch(name: str) -> int:
 
 
 def counters() -> dict[str, int]:
-    """What the kernel's IPsec threw away, by its names, and what its check of the way back did."""
+    """What the kernel's IPsec threw away, by its names; those that are not 0."""
     pairs = [line.split() for line in _text(COUNTERS / "xfrm_stat").splitlines()]
-    rows = [line.split() for line in _text(COUNTERS / "netstat").splitlines()]
-    for names, values in zip(rows[::2], rows[1::2], strict=False):
-        pairs += [list(pair) for pair in zip(names, values, strict=False) if pair[0] == "IPReversePathFilter"]
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].strip("0").isdecimal()}
 
 
 def _text(path: Path) -> str:
