@@ -214,6 +214,7 @@ def test_a_daemon_that_hangs_keeps_nothing_back(
         (("seq", "99999"), True, ["[cut: much more than can be shown]", "99998", "99999"]),
         (("seq", "100"), False, ["1", "2", "[cut: 98 more lines]"]),
         (("seq", "100"), True, ["[cut: 98 more lines]", "99", "100"]),
+        (("printf", "%0300d\n%0300d\n", "1", "2"), False, [f"{1:0300}", "[cut: 1 more lines]"]),
         (("head", "-c", "5000", "/dev/zero"), False, ["[cut: much more than can be shown]"]),
         (("printf", r"a\033[31m\377b"), False, [r"a?[31m\xffb"]),
         (("settings", "etc/shadow-of-nobody"), False, ["settings: No such file or directory"]),
