@@ -1,29 +1,15 @@
 """leftfirewall=yes with this machine's iptables, in a network namespace of the test's own: the back end that the box
 has (legacy), and the one that Debian has (nft)."""
 
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cygnet.updown
 import pytest
+from own_namespace import FACTS, SCRIPT, OwnNamespace
 
-SCRIPT = Path(cygnet.updown.__file__).with_name("_updown")
-FACTS = {
-    "CONNECTION": "net",
-    "CONN_TYPE": "tunnel",
-    "INTERFACE": "ipsec0",
-    "REQID": "16384",
-    "ME": "192.0.2.1",
-    "PEER": "192.0.2.2",
-    "MY_CLIENT": "10.1.0.0/24",
-    "PEER_CLIENT": "10.2.0.0/24",
-    "MY_PROTOCOL": "0",
-}
 HOST = {"MY_CLIENT": "192.0.2.1/32", "PEER_CLIENT": "192.0.2.2/32"}
 SIX = {"MY_CLIENT": "2001:db8:1::/64", "PEER_CLIENT": "2001:db8:2::/64"}
 JUMPS = [
@@ -32,35 +18,17 @@ JUMPS = [
 ]
 
 
-class Firewall:
-    """A namespace with nothing in it, and one back end of iptables."""
+class Firewall(OwnNamespace):
+    """One back end of iptables, and no rule yet."""
 
     def __init__(self, folder: Path, backend: str, shell: list[str]) -> None:
-        self.shell = shell
         for name in ("iptables", "ip6tables"):
             for verb in ("", "-save", "-restore"):
                 (folder / f"{name}{verb}").symlink_to(f"/usr/sbin/{name}-{backend}{verb}")
-        self._path = f"{folder}:{os.environ['PATH']}"
-        self._holder = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", "echo; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert self._holder.stdout
-        self._holder.stdout.readline()
+        super().__init__(shell, str(folder))
 
-    def close(self) -> None:
-        self._holder.communicate()
-
-    def run(
-        self, *words: str, facts: dict[str, str] | None = None, lines: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        enter = ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", *words]
-        told = {f"PLUTO_{name}": value for name, value in (facts or {}).items()} | {"PATH": self._path}
-        return subprocess.run(enter, env=told, input=lines, capture_output=True, text=True, check=False)
-
-    def call(self, verb: str, **changes: str) -> None:
-        """The updown script, which must succeed and say nothing."""
-        done = self.run(*self.shell, str(SCRIPT), "iptables", facts=FACTS | changes | {"VERB": verb})
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    def call(self, verb: str, *words: str, **changes: str) -> None:
+        super().call(verb, *(words or ("iptables",)), **changes)
 
     def clean(self) -> None:
         done = self.run(*self.shell, str(SCRIPT), "clean")
@@ -73,7 +41,7 @@ class Firewall:
 
     def saved(self, program: str = "iptables") -> list[str]:
         """Chains that are not the kernel's own, and rules."""
-        lines = self.run(f"{program}-save", "-t", "filter").stdout.splitlines()
+        lines = self.output(f"{program}-save", "-t", "filter").splitlines()
         return [line for line in lines if line.startswith("-A") or re.match(r":\S+ - ", line)]
 
     def rules(self, program: str = "iptables") -> list[str]:

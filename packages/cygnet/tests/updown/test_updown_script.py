@@ -72,7 +72,11 @@ ROUTES = [
     (
         "route-client",
         {"MY_SOURCEIP": "10.1.0.1", "METRIC": "7", "MTU": "1400"},
-        ["ip -4 route replace 10.2.0.0/24 dev ipsec0 src 10.1.0.1 metric 7 mtu 1400"],
+        [
+            "ip -4 route get 10.1.0.1",
+            "ip -4 address add 10.1.0.1 dev ipsec0",
+            "ip -4 route replace 10.2.0.0/24 dev ipsec0 src 10.1.0.1 metric 7 mtu 1400",
+        ],
     ),
     (
         "route-client",
