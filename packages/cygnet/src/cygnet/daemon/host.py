@@ -44,6 +44,7 @@ class Machine:
     def open(self, setup: Setup) -> None:
         """An interface that cannot be made costs its own connections only."""
         self.kernel.flush()
+        _clean_firewall(self._log)
         self._command("prepluto", setup.prepluto)
         for physical, (name, if_id) in _numbered(setup).items():
             try:
@@ -145,9 +146,20 @@ def flush_leftovers(log: Log) -> None:
 
 def _clean(kernel: Kernel, log: Log, interfaces: list[str]) -> None:
     """One step that fails keeps no other from its place."""
-    steps: list[Callable[[], None]] = [kernel.flush, *(partial(links.delete_interface, name) for name in interfaces)]
-    for step in steps:
-        try:
-            step()
-        except CygnetError as problem:
-            log(str(problem))
+    _attempt(log, kernel.flush)
+    for name in interfaces:
+        _attempt(log, partial(links.delete_interface, name))
+    _clean_firewall(log)
+
+
+def _clean_firewall(log: Log) -> None:
+    from cygnet.updown.script import clean
+
+    _attempt(log, clean)
+
+
+def _attempt(log: Log, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except CygnetError as problem:
+        log(str(problem))
