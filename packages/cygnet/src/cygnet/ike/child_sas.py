@@ -101,6 +101,8 @@ class ChildSas:
         self.engine.roster.forget_idle(quick.live, self.engine.isakmp.sas)
         if quick.INITIATOR:
             self.engine.initiation.failed(quick.live, reason)
+        elif quick.live.newest is None:
+            quick.live.why = reason
 
     def with_peer_of(self, sa: IsakmpSa) -> list[tuple[Live, Child]]:
         """All pairs of SAs with the peer of ``sa``."""

@@ -50,7 +50,7 @@ def why(engine: Engine, live: Live) -> dict[str, str]:
         "path": str(sa.path) if sa else "",
         "phase1": ("established" if sa.established else sa.state) if sa else "",
         "phase2": quicks[-1].state if quicks else "",
-        "copies": str(waiting.copies) if waiting else "",
+        "copies": str(waiting.copies or "") if waiting else "",
         "nat": ("here " * sa.behind_nat + "there" * sa.peer.behind_nat).strip() if sa else "",
     }
     for event, (count, when, what) in contact.events.items() if contact else ():
