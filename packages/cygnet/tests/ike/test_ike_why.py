@@ -84,8 +84,7 @@ def test_a_peer_that_never_answers_is_told_from_one_that_stops() -> None:
     network.tamper = lambda path, packet: None
     west.up()
     network.run(20)
-    assert "4 IKE packets went to 192.0.2.2" in why(west)
-    assert "nothing came back, not even ICMP" in why(west)
+    assert "IKE packets go to 192.0.2.2 (the last one 6 s ago), and nothing comes back, not even ICMP" in why(west)
     network, west, east = pair(keying_tries=1)
     network.tamper = lambda path, packet: None if read_header(packet).encrypted else packet
     west.up()

@@ -40,6 +40,9 @@ conn west
 \tleftsubnet=10.1.0.0/24
 \tright=192.0.2.2
 \trightsubnet=10.2.0.0/24
+conn spare
+\talso=west
+\tauto=ignore
 conn bad
 \tleft=192.0.2.1
 \tright=192.0.2.256
@@ -195,6 +198,8 @@ def test_a_fingerprint_is_of_what_the_conn_says_not_of_its_line(west: Connection
     certified = replace(west, here=replace(west.here, cert=Path("west.pem")))
     named = replace(certified.here, id=Identity(IdType.FQDN, b"west"))
     assert fingerprint(replace(certified, here=named)) == fingerprint(certified)
+    dynamic = replace(west, there=replace(west.there, name="east.example.org"))
+    assert fingerprint(replace(dynamic, there=replace(dynamic.there, host=WEST))) == fingerprint(dynamic)
 
 
 @pytest.fixture

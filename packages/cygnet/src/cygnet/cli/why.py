@@ -25,7 +25,7 @@ OPTIONS: Options = (
 
 
 def run(words: list[str]) -> int:
-    """The command. Exit status 0 if the tunnel works, or waits for traffic or for its peer; of all, if each does."""
+    """The command. Exit status 0 if the tunnel works, or waits for traffic or its peer; without name, if each does."""
     given, names = parse("ipsec why", USAGE, OPTIONS, words, range(2))
     if os.geteuid():
         raise CygnetError("permission denied (must be superuser)")
@@ -38,8 +38,7 @@ def run(words: list[str]) -> int:
         return _one(box, names[0], "--verbose" in given)
     for problem in box.configuration.problems:
         print(printable(problem))
-    left_out = [name for name in box.said if name not in box.configuration.connections and "[" not in name]
-    return max([_one(box, name, "--verbose" in given) for name in (*box.configuration.connections, *left_out)] or [0])
+    return max([_one(box, name, "--verbose" in given) for name in box.names] or [0])
 
 
 def _one(box: Box, name: str, verbose: bool) -> int:
@@ -55,6 +54,6 @@ def _one(box: Box, name: str, verbose: bool) -> int:
     if verbose:
         for what, found in rules.looked(facts):
             print(printable(f"  {what:22} {found}"))
-        for what, said, _ in rules.walk(facts):
-            print(f"  {what:22} {'WRONG' if said else 'ok'}")
+        for what, said, *_ in rules.walk(facts):
+            print(f"  {what:22} {'WRONG' if said and said in str(diagnosis) else 'ok'}")
     return 0 if diagnosis.works else 1

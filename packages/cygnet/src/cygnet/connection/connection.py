@@ -192,8 +192,9 @@ class Setup:
 
 
 def fingerprint(connection: Connection) -> str:
-    """Changes with what the file says of a connection, not with its place there; a certificate's name is left aside."""
+    """Changes with what the file says of a connection, not with its place there, nor with what a name stands for."""
     ends = [replace(end, id=None) if end.cert else end for end in (connection.here, connection.there)]
+    ends = [replace(end, host=None) if end.name else end for end in ends]
     text = repr(replace(connection, here=ends[0], there=ends[1], where=""))
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 

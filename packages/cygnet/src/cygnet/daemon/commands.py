@@ -144,7 +144,7 @@ def _why(daemon: Daemon, request: Request, asker: Client) -> None:
     """Facts for ipsec why, of one connection or of all."""
     name = _known(daemon, request).name if request.name else ""
     now = time.monotonic()
-    asker.reply(codes.COMMENT, f"secrets {now - daemon.secrets_read:.0f}")
+    asker.reply(codes.COMMENT, f"secrets {int(now - daemon.secrets_read)}")
     for line in daemon.engine.why(name, now):
         asker.reply(codes.COMMENT, line)
     asker.end(0)

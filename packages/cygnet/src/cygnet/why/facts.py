@@ -76,7 +76,7 @@ class Facts:
     nat_traversal: bool = True
     forwards: bool = True
     strict: bool = False
-    thrown: Mapping[str, int] = field(default_factory=dict)
+    thrown: str = ""
 
     sent: Event = field(init=False)
     received: Event = field(init=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cygnet.conf import ConfError, Configuration, load, load_secrets
-from cygnet.connection.connection import Address, Connection, Setup, Type, fingerprint
+from cygnet.connection.connection import Address, Auto, Connection, Setup, Type, fingerprint
 from cygnet.connection.local import Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Network
@@ -41,7 +41,16 @@ class Box:
     associations: Sequence[Association] = ()
     policies: Sequence[Policy] = ()
     firewalls: Mapping[int, Firewall] = field(default_factory=dict)
-    thrown: Mapping[str, int] = field(default_factory=dict)
+    thrown: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """What is to work: what the file says, and what the daemon has beside it; no part that waits for an --add."""
+        known = self.configuration.connections
+        wanted = [
+            name for name, one in known.items() if name in self.said or one.auto not in (Auto.IGNORE, Auto.MANUAL)
+        ]
+        return wanted + [name for name in self.said if name not in known and "[" not in name]
 
 
 def read_box(config: Path, secrets: Path, base: str) -> Box:
@@ -52,7 +61,7 @@ def read_box(config: Path, secrets: Path, base: str) -> Box:
     configuration = load(config, local)
     daemon, read, said = ask_daemon(base)
     known, problem = read_secrets(secrets, read)
-    thrown = {name: count for name, count in host.counters().items() if name in DECRYPTED}
+    thrown = ", ".join(f"{name} {count}" for name, count in host.counters().items() if name in DECRYPTED)
     return Box(
         local, configuration, daemon, said, known, problem, host.links(), xfrm.associations(), xfrm.policies(),
         dict(_firewalls(configuration.connections.values())), thrown,

@@ -40,7 +40,7 @@ REASONS = (
      "see that it runs and can be reached; `ipsec auto --up {name}` tries again"),
     ("taken down by", "somebody has taken it down here", "`ipsec auto --up {name}` brings it up"),
     ("exited with status|cannot |the kernel", "it was negotiated and could not be installed on this box",
-     "mend what that says, then `ipsec auto --up {name}`"),
+     "see to what that names, then `ipsec auto --up {name}`"),
     ("STATE_QUICK_I1", "phase 1 stands, and the peer does not answer the proposal for the tunnel itself",
      "compare esp=, pfs= and the subnets of both ends; the peer's log says what it does not like"),
 )  # fmt: skip

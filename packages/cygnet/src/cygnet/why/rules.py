@@ -20,6 +20,8 @@ from cygnet.why.reasons import explain
 UDP, ESP, NAT_PORT, IKE_PORT = 17, 50, 4500, 500
 # So many packets without an answer are no accident.
 FEW = 3
+# Seconds that may be between two things that happen at once.
+SLACK = 2
 PRIVATE = [ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 NAMES = {UDP: "udp", ESP: "esp", 1: "icmp", 58: "ipv6-icmp"}
 WAYS = {"INPUT": "comes in", "OUTPUT": "goes out", "FORWARD": "is forwarded"}
@@ -71,7 +73,12 @@ def _esp_blocked(f: Facts) -> str:
 
 
 def _traffic_blocked(f: Facts) -> str:
-    """Only if connections can be begun from neither side: from one side alone is what many want."""
+    """Only if connections can be begun from neither side: from one side alone is what many want.
+
+    With leftfirewall=yes the rules come with the tunnel.
+    """
+    if not f.connection.there.selector or (f.connection.here.firewall and not f.up):
+        return ""
     begun = ("NEW", "ESTABLISHED"), ("ESTABLISHED", "NEW")
     tried = [
         _blocked(f.inner, "the tunnel's traffic", f.traffic(True, out), f.traffic(False, back)) for out, back in begun
@@ -103,7 +110,7 @@ def _private(f: Facts) -> bool:
 def _icmp(f: Facts) -> str:
     """It may be forged, so the daemon goes on trying; to whoever asks why, it is the best hint there is."""
     number, _, speaker = f.lost.what.partition(" ")
-    if not number.isdecimal() or f.lost.ago > f.received.ago:
+    if not number.isdecimal() or f.lost.ago > min(f.received.ago, f.sent.ago + SLACK):
         return ""
     peer = f.connection.there.host
     if int(number) == errno.ECONNREFUSED:
@@ -124,7 +131,13 @@ def _explained(f: Facts) -> str:
 
 
 def _refused(f: Facts) -> str:
-    return "" if not f.reason or "first IKE message" in f.reason else _explained(f)
+    return f.reason and _explained(f)
+
+
+def _silent(f: Facts) -> bool:
+    """Our first message came again without an answer, or was given up so."""
+    again = f.said.get("phase1") == "STATE_MAIN_I1" and int(f.said.get("copies", "0")) > 1
+    return again or "first IKE message" in f.said.get("why", "")
 
 
 def _half_heard(f: Facts) -> bool:
@@ -143,8 +156,8 @@ def _is_negotiated(f: Facts) -> bool:
     return f.connection.type.value in ("tunnel", "transport")
 
 
-# What is looked at. When: whatever its state, or where it is down or up. Whether it stands. What is found there, False
-# for nothing wrong. The sentence, with {f}, the facts, and what was found.
+# What is looked at. When: "" for always, down, up; a note keeps no tunnel that is up from working, a remark none at
+# all. Whether it stands. What is found there, False for nothing wrong. The sentence, with {f}, the facts, and {found}.
 Rule = tuple[str, str, bool, Callable[[Facts], object], str]
 RULES: tuple[Rule, ...] = (
     ("daemon", "", True, lambda f: f.daemon, "{found}."),
@@ -153,7 +166,7 @@ RULES: tuple[Rule, ...] = (
     ("loaded", "down", False, lambda f: not f.daemon and not f.said,
      "the daemon has it not loaded: `ipsec auto --add {name}`, then `ipsec auto --up {name}`; auto=start in ipsec.conf "
      "does both at each start."),
-    ("as in the file", "", True, lambda f: f.said and f.changed,
+    ("as in the file", "note", True, lambda f: f.said and f.changed,
      "{f.connection.where}, or an address of this box, has changed since the daemon read it: `ipsec auto --ready`, "
      "then `ipsec auto --replace {name}`."),
     ("interface", "", True, lambda f: not f.link.up, "interface {here.interface} is down: `ip link set "
@@ -165,18 +178,17 @@ RULES: tuple[Rule, ...] = (
     ("way to the peer", "", True, lambda f: f.to_peer.interface not in ("", f.connection.here.interface or "?"),
      "packets to the peer {peer} leave {f.to_peer}, and the connection is for {here.host} on {here.interface}: correct "
      "the route, or what left= or right= names."),
-    ("secret or key", "", True, lambda f: f.lacking, "{found}"),
+    ("secret or key", "note", True, lambda f: f.lacking, "{found}"),
     ("firewall, IKE", "down", True, _ike_blocked, "{found}"),
     ("NAT traversal", "down", True, lambda f: not f.nat_traversal and _private(f),
      "this box has a private address ({here.host}), so an address translator is between it and the peer, and "
      "ipsec.conf says nat_traversal=no: take that line out, then `ipsec setup restart`."),
     ("ICMP", "down", False, _icmp, "{found}"),
+    ("the peer's answers", "down", False, _silent,
+     "IKE packets go to {peer} (the last one {f.sent.ago:.0f} s ago), and nothing comes back, not even ICMP; this "
+     "box's own firewall lets them pass. So the peer is off or is not at this address, or something there or on the "
+     "way drops UDP 500: run `ipsec why` there, and let UDP 500, UDP 4500 and protocol 50 (ESP) pass in its firewall."),
     ("negotiation", "down", False, _refused, "{found}"),
-    ("the peer's answers", "down", False, lambda f: f.sent.times > 1 and not f.received.times,
-     "{f.sent.times} IKE packets went to {peer}, the last one {f.sent.ago:.0f} s ago, and nothing came back, not even "
-     "ICMP; this box's own firewall lets them pass. So the peer is off or is not at this address, or something there "
-     "or on the way drops UDP 500: run `ipsec why` there, and let UDP 500, UDP 4500 and protocol 50 (ESP) pass in its "
-     "firewall."),
     ("our answers", "down", False, _half_heard,
      "{f.received.times} IKE packets came from {peer} and {f.sent.times} went back, and it does not go on: our answers "
      "or its next packets are lost. Let UDP 500 and UDP 4500 pass both ways, here, there and on the way."),
@@ -218,7 +230,7 @@ RULES: tuple[Rule, ...] = (
      "way of this box. Is this box the gateway of {ours}?"),
     ("new keys", "up", False, lambda f: f.said.get("tries", "0") != "0" and f.reason and _explained(f),
      "it carries for another {f.said[expires]} s, and no new keys could be negotiated: {found}"),
-    ("large packets", "", True, _big_blocked, "{found} Until then large packets vanish, and small ones pass."),
+    ("large packets", "remark", True, _big_blocked, "{found} Until then large packets vanish, and small ones pass."),
 )  # fmt: skip
 FIGURES: tuple[tuple[Callable[[Facts], object], str], ...] = (
     (
@@ -241,7 +253,7 @@ LOOKED = (
     ("last reason", "{f.reason}"),
     ("encrypted, out", "{f.out}, {f.out.sas} SA"),
     ("encrypted, in", "{f.back}, {f.back.sas} SA, {f.back.failed} of wrong integrity, {f.back.replayed} replayed"),
-    ("traffic here", "{ours} by {f.lan}"),
+    ("traffic here", "{ours}"),
     ("traffic there", "{theirs} {f.to_theirs}"),
     ("thrown away", "{f.thrown}"),
 )
@@ -249,17 +261,18 @@ LOOKED = (
 
 def diagnose(f: Facts) -> Diagnosis:
     """What is wrong, the first cause first; or that it works, with figures."""
-    found = [(said, stands) for _, said, stands in walk(f) if said]
-    if found:
-        return Diagnosis(False, found[0][0], tuple(said for said, stands in found[1:] if stands))
-    return Diagnosis(True, _filled(next(text for fits, text in FIGURES if fits(f)), f))
+    found = [(said, when, stands) for _, said, when, stands in walk(f) if said]
+    if any(when not in (("note", "remark") if f.up else ("remark",)) for _, when, _ in found):
+        return Diagnosis(False, found[0][0], tuple(said for said, _, stands in found[1:] if stands))
+    figures = next(text for fits, text in FIGURES if fits(f))
+    return Diagnosis(True, _filled(figures, f), tuple(said for said, _, _ in found))
 
 
-def walk(f: Facts) -> list[tuple[str, str, bool]]:
-    """Each rule that is for this state: what it looks at, its sentence ("" for nothing wrong), whether it stands."""
-    state = "up" if f.up else "down"
-    asked = [(what, stands, check(f), text) for what, when, stands, check, text in RULES if when in ("", state)]
-    return [(what, _filled(text, f, found) if found else "", stands) for what, stands, found, text in asked]
+def walk(f: Facts) -> list[tuple[str, str, str, bool]]:
+    """Each rule that is for this state: what it looks at, its sentence ("" if all is well), when, whether it stands."""
+    states = ("", "note", "remark", "up" if f.up else "down")
+    asked = [(what, when, stands, check(f), text) for what, when, stands, check, text in RULES if when in states]
+    return [(what, _filled(text, f, found) if found else "", when, stands) for what, when, stands, found, text in asked]
 
 
 def looked(f: Facts) -> list[tuple[str, str]]:
