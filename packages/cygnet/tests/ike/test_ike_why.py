@@ -167,6 +167,12 @@ def test_keys_that_cannot_be_renewed_are_said_while_the_old_ones_last() -> None:
     assert "no new keys could be negotiated" in why(west, out=Carried(2, 5), back=Carried(2, 5))
 
 
+def test_keys_that_expired_are_not_called_unasked_for() -> None:
+    network, west, _ = established(rekey=False, key_life=3600.0)
+    network.run(3700)
+    assert 'its keys have expired, and no new ones were made in time ("its IPsec SA was deleted: expired")' in why(west)
+
+
 def test_what_cannot_even_be_begun_is_remembered() -> None:
     _, west, _ = pair(secrets=(Secrets(), SECRET))
     with pytest.raises(Exception, match="no secret"):

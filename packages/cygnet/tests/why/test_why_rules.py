@@ -88,6 +88,7 @@ WRONG: dict[str, tuple[Facts, str]] = {
         facts(TRIED | {"sent": "9 5 main mode", "lost": "2 99 111 192.0.2.2", "phase1": "STATE_MAIN_I1", "copies": "2", "why": "the peer has taken it down"}),
         "IKE packets go to 192.0.2.2 (the last one 5 s ago), and nothing comes back",
     ),
+    "UDP 4500": (facts(TRIED | {"nat": "here", "phase1": "STATE_MAIN_I3", "copies": "2"}), "an address translator is between the two ends, so IKE went on at UDP 4500"),
     "refused by notification": (facts(DOWN | {"notified": "1 4 NO_PROPOSAL_CHOSEN"}), "the peer refuses what was proposed"),
     "clock": (facts(TRIED | {"why": "the certificate of CN=a is not valid before 2026-01-01 00:00:00 UTC; the clock here says 1970-01-01"}), "a certificate is not valid yet by the clock"),
     "CA": (facts(TRIED | {"why": "the peer refused: INVALID_CERTIFICATE"}), "a certificate was not accepted"),

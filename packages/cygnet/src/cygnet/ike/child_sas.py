@@ -133,6 +133,8 @@ class ChildSas:
             self.spis.pop(leg.spi_in, None)
         self.engine.log(f"{live.label} #{child.sa.serial}: IPsec SA deleted: {reason}")
         self.engine.guard(lambda: self.engine.tunnels.remove(child.sa))
+        if live.newest is None:
+            live.why = live.why or f"its IPsec SA was deleted: {reason}"
         if tell_peer:
             self.tell_deleted(live, child.sa)
         self.engine.roster.forget_idle(live, self.engine.isakmp.sas)

@@ -26,6 +26,8 @@ REASONS = (
      "make leftid= and rightid= the same in both ipsec.conf, then `ipsec auto --replace {name}`"),
     ("not valid before", "a certificate is not valid yet by the clock of the box that looks at it",
      "set that clock (`date -s`, ntp)"),
+    ("deleted: expired", "its keys have expired, and no new ones were made in time",
+     "`ipsec auto --up {name}`; rekey=yes does that by itself"),
     ("expired at", "a certificate has expired, or a clock is wrong", "renew it, then `ipsec auto --rereadall`"),
     ("STATE_MAIN_I[23]", "the peer answered at first and then no more: packets are lost, or it dislikes the last one",
      "let UDP 500, UDP 4500 and fragments pass in both firewalls; `ipsec why` there says whether our last one arrived"),

@@ -136,8 +136,12 @@ def _refused(f: Facts) -> str:
 
 def _silent(f: Facts) -> bool:
     """Our first message came again without an answer, or was given up so."""
-    again = f.said.get("phase1") == "STATE_MAIN_I1" and int(f.said.get("copies", "0")) > 1
+    again = f.said.get("phase1") == "STATE_MAIN_I1" and _again(f)
     return again or "first IKE message" in f.said.get("why", "")
+
+
+def _again(f: Facts) -> bool:
+    return int(f.said.get("copies", "0")) > 1
 
 
 def _half_heard(f: Facts) -> bool:
@@ -188,6 +192,9 @@ RULES: tuple[Rule, ...] = (
      "IKE packets go to {peer} (the last one {f.sent.ago:.0f} s ago), and nothing comes back, not even ICMP; this "
      "box's own firewall lets them pass. So the peer is off or is not at this address, or something there or on the "
      "way drops UDP 500: run `ipsec why` there, and let UDP 500, UDP 4500 and protocol 50 (ESP) pass in its firewall."),
+    ("UDP 4500", "down", False, lambda f: "nat" in f.said and f.said.get("phase1") == "STATE_MAIN_I3" and _again(f),
+     "an address translator is between the two ends, so IKE went on at UDP 4500, and nothing comes back from there: "
+     "let UDP 4500 pass in both firewalls and on the way."),
     ("negotiation", "down", False, _refused, "{found}"),
     ("our answers", "down", False, _half_heard,
      "{f.received.times} IKE packets came from {peer} and {f.sent.times} went back, and it does not go on: our answers "
