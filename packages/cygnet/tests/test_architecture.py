@@ -33,6 +33,7 @@ LAYERS = {
     "ike": {"errors", "connection", "crypto", "kernel", "tunnel"},
     "control": {"errors"},
     "firewall": {"errors", "connection", "conf"},
+    "why": {"errors", "connection", "conf", "control", "kernel"},
 }
 
 

@@ -14,6 +14,7 @@ from cygnet.connection.selector import Selector
 from cygnet.kernel import encode, links
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.kernel.sa import Algorithm, Sa, SaKey
+from cygnet.why import xfrm
 
 WEST, EAST = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 OURS, THEIRS = Selector(ip_network("10.1.0.0/24")), Selector(ip_network("10.2.0.0/24"))
@@ -36,7 +37,7 @@ def policy(direction: Direction, theirs: Selector = THEIRS, **more: object) -> b
 def show(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sas: list[bytes], policies: list[bytes]
 ) -> list[str]:
-    monkeypatch.setattr(look, "_dump", lambda kind: sas if kind == look.GETSA else policies)
+    monkeypatch.setattr(xfrm, "dump", lambda kind: sas if kind == xfrm.GETSA else policies)
     assert main(["look"]) == 0
     return capsys.readouterr().out.splitlines()
 
@@ -107,9 +108,9 @@ def test_without_the_right_to_look_there_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object) -> None:
-        raise look.Refusal(1, "")
+        raise xfrm.Refusal(1, "")
 
-    monkeypatch.setattr(look.Netlink, "dump", refuse)
+    monkeypatch.setattr(xfrm.Netlink, "dump", refuse)
     assert main(["look"]) == 1
     assert capsys.readouterr().err == "ipsec look: the kernel does not show its SAs: that takes root\n"
 

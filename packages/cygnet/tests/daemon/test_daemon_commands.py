@@ -101,6 +101,12 @@ class Engine:
     def run_timers(self, now: float) -> None:
         pass
 
+    def why(self, name: str, _now: float) -> list[str]:
+        return [f"{word} {one}" for one in self.connections if name in ("", one) for word in ("name", "digest")]
+
+    def lost(self, remote: object, reason: str, _now: float) -> None:
+        self._called("lost", str(remote), reason)
+
     def status(self) -> list[str]:
         return [f'"{name}": unrouted' for name in self.connections]
 
@@ -212,6 +218,9 @@ CASES = [
     ("up", "spare", ['021 no connection named "spare"; load it by --add'], 21),
     ("down", "wset", ['021 no connection named "wset"; did you mean "west"?'], 21),
     ("delete", "nobody", ['021 no connection named "nobody"; load it by --add'], 21),
+    ("why", "west", ["000 secrets 0", "000 name west", "000 digest west"], 0),
+    ("why", "", ["000 secrets 0", "000 name west", "000 digest west"], 0),
+    ("why", "wset", ['021 no connection named "wset"; did you mean "west"?'], 21),
     ("status", "west", ["030 status takes no connection name"], 30),
     ("up", "", ["030 up takes a connection name"], 30),
     ("frobnicate", "", ["030 there is no request 'frobnicate'"], 30),

@@ -11,5 +11,6 @@ COMMANDS = {
     "showhostkey": ("showhostkey", "this host's public key, for DNS or for the other end's ipsec.conf"),
     "verify": ("verify", "is everything there that IPsec needs, and does the configuration mean what it says"),
     "whack": ("whack", "requests to the daemon, in Pluto's own words"),
+    "why": ("why", "why is a tunnel down, and what to do: one paragraph for each"),
     "_updown": ("updown", ""),
 }
