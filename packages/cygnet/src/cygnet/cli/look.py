@@ -1,6 +1,7 @@
 """``ipsec look``: tunnels, SAs and routes at a glance, from the kernel itself, whether the daemon lives or not.
 
-The order is FreeS/WAN's: host and date, eroutes with their packets, ipsecN interfaces, SAs, routes.
+The order is FreeS/WAN's: host and date; which traffic goes where (in brackets the packets that went); ipsecN
+interfaces; SAs with what they have carried; routes. ipsec_policy(8) says what %trap, %pass and %drop are.
 """
 
 from __future__ import annotations
