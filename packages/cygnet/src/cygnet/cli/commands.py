@@ -3,6 +3,7 @@
 COMMANDS = {
     "auto": ("auto", "add, start, stop and show connections"),
     "barf": ("barf", "everything that helps to find what is wrong, in one text without secrets"),
+    "firewall": ("firewall", "who may talk to whom through this box: show, check and change it"),
     "ikeping": ("ikeping", "does an IKE daemon answer there"),
     "look": ("look", "tunnels, SAs and routes at a glance"),
     "mailkey": ("mailkey", "a mail with this host's public key; nothing is sent"),
