@@ -73,11 +73,11 @@ def test_both_ends_start_at_once(standing: Offices) -> None:
     assert_carries(standing)
 
 
-def test_box_forwards_only_with_ipsec(standing: Offices) -> None:
-    """The box forwards while IPsec runs, and says by `box status` that the tunnel stands"""
-    assert standing.a.box.text("cat /proc/sys/net/ipv4/ip_forward") == "1"
+def test_box_status_shows_the_tunnel(standing: Offices) -> None:
+    """`box status` says that the tunnel stands, and that the box forwards with its firewall in force"""
     said = standing.a.box.wait_for("box status", lambda text: "state:" in text, PATIENCE)
     assert re.search(r"^tunnel\.offices: up", said, re.MULTILINE), said
+    assert re.search(r"^firewall: policy\nforwarding: on$", said, re.MULTILINE), said
 
 
 def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:

@@ -31,7 +31,8 @@ class Machine:
     encapsulate = staticmethod(sockets.encapsulate)
     local = staticmethod(links.read_local)
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, router: str = "") -> None:
+        """``router``: a program that is called with "off" before policies go, and "on" when routes stand."""
         from cygnet.kernel.xfrm import Xfrm
         from cygnet.updown.script import Script
 
@@ -39,10 +40,11 @@ class Machine:
         self.updown: Updown = Script(log)
         self.if_ids: dict[str, tuple[str, int]] = {}
         self._log = log
-        self._forwarding = ""
+        self._router, self._forwarding = router, ""
 
     def open(self, setup: Setup) -> None:
         """An interface that cannot be made costs its own connections only."""
+        self._route("off")
         self.kernel.flush()
         _clean_firewall(self._log)
         self._command("prepluto", setup.prepluto)
@@ -52,19 +54,25 @@ class Machine:
                 self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
                 self._log(str(problem))
-        if setup.forward_control:
-            self._forwarding = FORWARDING.read_text()
-            self._forward("1")
 
     def ready(self, setup: Setup) -> None:
-        """What the administrator wants to be run then."""
+        """Connections are routed: traffic may come. Then what the administrator wants to be run."""
+        if setup.forward_control and not self._router:
+            self._forwarding = FORWARDING.read_text()
+            self._forward("1")
+        self._route("on")
         self._command("postpluto", setup.postpluto)
 
     def close(self) -> None:
         """The routes of the interfaces go with them."""
+        self._route("off")
         if self._forwarding:
             self._forward(self._forwarding)
         _clean(self.kernel, self._log, [name for name, _ in self.if_ids.values()])
+
+    def _route(self, word: str) -> None:
+        if self._router:
+            self._command("forwarding", f"{self._router} {word}")
 
     def _forward(self, setting: str) -> None:
         try:
