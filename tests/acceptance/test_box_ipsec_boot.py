@@ -67,16 +67,17 @@ def assert_carries(meeting: Offices) -> None:
     assert not holds(frames, PATTERN)
 
 
+@pytest.mark.once
 def test_both_ends_start_at_once(standing: Offices) -> None:
     """auto=start at both ends at once (RSA): the collision ends with a tunnel that carries"""
     assert_carries(standing)
 
 
-def test_box_forwards_only_with_ipsec(standing: Offices) -> None:
-    """The box forwards while IPsec runs, and says by `box status` that the tunnel stands"""
-    assert standing.a.box.text("cat /proc/sys/net/ipv4/ip_forward") == "1"
+def test_box_status_shows_the_tunnel(standing: Offices) -> None:
+    """`box status` says that the tunnel stands, and that the box forwards with its firewall in force"""
     said = standing.a.box.wait_for("box status", lambda text: "state:" in text, PATIENCE)
     assert re.search(r"^tunnel\.offices: up", said, re.MULTILINE), said
+    assert re.search(r"^firewall: policy\nforwarding: on$", said, re.MULTILINE), said
 
 
 def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:
@@ -96,6 +97,7 @@ def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:
     box.text(f"mv /root/network {NETWORK}")
 
 
+@pytest.mark.once
 def test_without_the_daemon_nothing_is_forwarded(meeting: Offices) -> None:
     """`ipsec setup stop` takes tunnels and forwarding away; nothing of it is left in the kernel"""
     start(meeting.a)

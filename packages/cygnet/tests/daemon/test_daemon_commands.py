@@ -101,6 +101,12 @@ class Engine:
     def run_timers(self, now: float) -> None:
         pass
 
+    def why(self, name: str, _now: float) -> list[str]:
+        return [f"{word} {one}" for one in self.connections if name in ("", one) for word in ("name", "digest")]
+
+    def lost(self, remote: object, reason: str, _now: float) -> None:
+        self._called("lost", str(remote), reason)
+
     def status(self) -> list[str]:
         return [f'"{name}": unrouted' for name in self.connections]
 
@@ -200,6 +206,20 @@ def test_route_and_start_follow_once_all_are_loaded(start: Callable[..., Box]) -
     )
 
 
+def test_all_routes_stand_before_anything_is_forwarded(
+    start: Callable[..., Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given conns to route and to start, when the daemon says that it is ready, then both hold their traffic back."""
+    seen: list[int] = []
+    monkeypatch.setattr(Nothing, "ready", lambda self, _setup: seen.append(len(self.kernel.policies)))
+    config = CONFIG
+    for name, auto in (("routed", "route"), ("started", "start")):
+        config += f"conn {name}\n\tleftsubnet=10.1.0.0/24\n\trightsubnet=10.{len(config) % 200}.0.0/24\n\tauto={auto}\n"
+    box = start(config)
+    assert seen == [len(box.daemon.host.kernel.policies)]  # type: ignore[union-attr]
+    assert seen > [0]
+
+
 CASES = [
     ("add", "west", ['020 attempt to redefine connection "west": use --replace'], 20),
     ("add", "spare", ['002 added connection description "spare"'], 0),
@@ -212,6 +232,9 @@ CASES = [
     ("up", "spare", ['021 no connection named "spare"; load it by --add'], 21),
     ("down", "wset", ['021 no connection named "wset"; did you mean "west"?'], 21),
     ("delete", "nobody", ['021 no connection named "nobody"; load it by --add'], 21),
+    ("why", "west", ["000 secrets 0", "000 name west", "000 digest west"], 0),
+    ("why", "", ["000 secrets 0", "000 name west", "000 digest west"], 0),
+    ("why", "wset", ['021 no connection named "wset"; did you mean "west"?'], 21),
     ("status", "west", ["030 status takes no connection name"], 30),
     ("up", "", ["030 up takes a connection name"], 30),
     ("frobnicate", "", ["030 there is no request 'frobnicate'"], 30),

@@ -3,6 +3,7 @@
 COMMANDS = {
     "auto": ("auto", "add, start, stop and show connections"),
     "barf": ("barf", "everything that helps to find what is wrong, in one text without secrets"),
+    "firewall": ("firewall", "who may talk to whom through this box: show, check and change it"),
     "ikeping": ("ikeping", "does an IKE daemon answer there"),
     "look": ("look", "tunnels, SAs and routes at a glance"),
     "mailkey": ("mailkey", "a mail with this host's public key; nothing is sent"),
@@ -17,5 +18,6 @@ COMMANDS = {
     "showhostkey": ("showhostkey", "this host's public key, for DNS or for the other end's ipsec.conf"),
     "verify": ("verify", "is everything there that IPsec needs, and does the configuration mean what it says"),
     "whack": ("whack", "requests to the daemon, in Pluto's own words"),
+    "why": ("why", "why is a tunnel down, and what to do: one paragraph for each"),
     "_updown": ("updown", ""),
 }

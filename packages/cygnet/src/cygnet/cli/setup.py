@@ -54,6 +54,8 @@ def run(words: list[str]) -> int:
             print("\t" + _shown(command, base, options))
         if "--showonly" not in given:
             status = _start(base, options) if command == "start" else _stop(base)
+    if commands == ["stop"] and "--showonly" not in given:
+        service.leave()
     return status
 
 

@@ -6,7 +6,8 @@ conf/ makes these; nobody changes them afterwards.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 
@@ -188,6 +189,14 @@ class Setup:
     pluto_wait: bool = False
     manual_start: tuple[str, ...] = ()
     ignored: dict[str, str] = field(default_factory=dict)
+
+
+def fingerprint(connection: Connection) -> str:
+    """Changes with what the file says of a connection, not with its place there, nor with what a name stands for."""
+    ends = [replace(end, id=None) if end.cert else end for end in (connection.here, connection.there)]
+    ends = [replace(end, host=None) if end.name else end for end in ends]
+    text = repr(replace(connection, here=ends[0], there=ends[1], where=""))
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def host_network(host: Address) -> Network:

@@ -37,7 +37,7 @@ def handle(daemon: Daemon, request: Request, asker: Client) -> None:
         if request.command not in COMMANDS:
             raise RefusalError(codes.BAD_REQUEST, f"there is no request {request.command!a}")
         command, named = COMMANDS[request.command]
-        if named != bool(request.name):
+        if named is not None and named != bool(request.name):
             raise RefusalError(codes.BAD_REQUEST, f"{request.command} takes {'a' if named else 'no'} connection name")
         command(daemon, request, asker)
     except RefusalError as refusal:
@@ -140,6 +140,16 @@ def _status(daemon: Daemon, _request: Request, asker: Client) -> None:
     asker.end(0)
 
 
+def _why(daemon: Daemon, request: Request, asker: Client) -> None:
+    """Facts for ipsec why, of one connection or of all."""
+    name = _known(daemon, request).name if request.name else ""
+    now = time.monotonic()
+    asker.reply(codes.COMMENT, f"secrets {int(now - daemon.secrets_read)}")
+    for line in daemon.engine.why(name, now):
+        asker.reply(codes.COMMENT, line)
+    asker.end(0)
+
+
 def _shutdown(daemon: Daemon, _request: Request, asker: Client) -> None:
     asker.reply(codes.LOG, "shutting down")
     asker.end(0)
@@ -173,8 +183,8 @@ def _nearest(name: str, known: dict[str, Connection]) -> str:
     return f'; did you mean "{found[0]}"?' if found else ""
 
 
-# Request -> what does it, and whether it is about one connection.
-COMMANDS: dict[str, tuple[Callable[[Daemon, Request, Client], None], bool]] = {
+# Request -> what does it, and whether it is about one connection; None for either.
+COMMANDS: dict[str, tuple[Callable[[Daemon, Request, Client], None], bool | None]] = {
     "add": (_add, True),
     "replace": (_replace, True),
     "delete": (_delete, True),
@@ -186,5 +196,6 @@ COMMANDS: dict[str, tuple[Callable[[Daemon, Request, Client], None], bool]] = {
     "rereadsecrets": (_reread, False),
     "rereadall": (_reread_all, False),
     "status": (_status, False),
+    "why": (_why, None),
     "shutdown": (_shutdown, False),
 }

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from cygnet import __version__
 from cygnet.conf import load, load_secrets
-from cygnet.connection.connection import Auto, Connection, HostKind, Type
+from cygnet.connection.connection import Address, Auto, Connection, HostKind, Type
 from cygnet.connection.secret import Secrets
 from cygnet.control.server import Server
 from cygnet.daemon.commands import handle
@@ -54,7 +54,7 @@ class Daemon:
         self.setup, self.problems = replace(configuration.setup, port=port), configuration.problems
         undo.callback(self.loop.guard, self.host.close)
         self.host.open(self.setup)
-        self.sockets = Sockets(self.loop.selector, self._received, port, self.settings.nat_port)
+        self.sockets = Sockets(self.loop.selector, self._received, self._lost, port, self.settings.nat_port)
         undo.callback(self.loop.guard, self.sockets.close)
         self.tunnels = Tunnels(self.host.kernel, self.host.updown, self.log, self.host.if_ids)
         self.engine = Engine(
@@ -74,10 +74,10 @@ class Daemon:
         server = Server(self.settings.socket, self.loop.selector, functools.partial(handle, self), time.monotonic)
         undo.callback(self.loop.guard, server.close)
         self.loop.timed += [self.engine, server]
-        self.host.ready(self.setup)
         for one in added:
             if one.auto in ROUTED:
                 self._attempt(self._route, one)
+        self.host.ready(self.setup)
         for one in added:
             if one.auto is Auto.START:
                 self._attempt(self._start, one)
@@ -100,6 +100,7 @@ class Daemon:
 
     def read_secrets(self) -> list[str]:
         """Read ipsec.secrets anew; returns what was wrong in it."""
+        self.secrets_read = time.monotonic()
         try:
             self.engine.secrets = load_secrets(self.settings.secrets)
         except CygnetError as problem:
@@ -136,6 +137,9 @@ class Daemon:
 
     def _received(self, packet: bytes, path: Path) -> None:
         self.engine.receive(packet, path, time.monotonic())
+
+    def _lost(self, remote: Address, reason: str) -> None:
+        self.engine.lost(remote, reason, time.monotonic())
 
     def _watch_kernel(self) -> None:
         if self.host.kernel.fileno() >= 0:

@@ -101,6 +101,8 @@ class ChildSas:
         self.engine.roster.forget_idle(quick.live, self.engine.isakmp.sas)
         if quick.INITIATOR:
             self.engine.initiation.failed(quick.live, reason)
+        elif quick.live.newest is None:
+            quick.live.why = reason
 
     def with_peer_of(self, sa: IsakmpSa) -> list[tuple[Live, Child]]:
         """All pairs of SAs with the peer of ``sa``."""
@@ -131,6 +133,8 @@ class ChildSas:
             self.spis.pop(leg.spi_in, None)
         self.engine.log(f"{live.label} #{child.sa.serial}: IPsec SA deleted: {reason}")
         self.engine.guard(lambda: self.engine.tunnels.remove(child.sa))
+        if live.newest is None:
+            live.why = live.why or f"its IPsec SA was deleted: {reason}"
         if tell_peer:
             self.tell_deleted(live, child.sa)
         self.engine.roster.forget_idle(live, self.engine.isakmp.sas)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cygnet.connection.connection import Connection, Setup
+from cygnet.connection.connection import Address, Connection, Setup
 from cygnet.connection.secret import Secrets
 from cygnet.crypto.transforms import WEAK
 from cygnet.errors import CygnetError
@@ -27,7 +27,7 @@ from cygnet.ike.noise import Noise
 from cygnet.ike.path import NAT_PORT, Path
 from cygnet.ike.progress import LOG
 from cygnet.ike.roster import Roster
-from cygnet.ike.status import status
+from cygnet.ike.status import status, why
 from cygnet.ike.timers import Timers
 from cygnet.ike.v1.sa import IsakmpSa
 from cygnet.kernel.interface import Acquire, Expire, Mapping
@@ -130,15 +130,27 @@ class Engine:
         """Lines for ipsec auto --status."""
         return status(self)
 
+    def why(self, name: str, now: float) -> list[str]:
+        """Lines "fact value" for ipsec why: of a connection and its instances, or of all if ``name`` is ""."""
+        self.now = max(now, self.now)
+        lives = self.roster.family(name) if name else self.roster.everyone()
+        return [f"{fact} {value}" for live in lives for fact, value in why(self, live).items()]
+
     # What happens by itself
 
     def receive(self, packet: bytes, path: Path, now: float) -> None:
         """Take a packet from anybody. Never raises."""
         self.now = max(now, self.now)
+        self.roster.contacts.packet(path.remote, "received", packet, self.now)
         try:
             dispatch.receive(self, packet, path)
         except Exception as error:  # what one packet does must not end the tunnels of others
             self._bug(f"a packet from {path}", error)
+
+    def lost(self, remote: Address, reason: str, now: float) -> None:
+        """A packet was not taken; remembered and never acted upon, for anybody can forge the ICMP that says so."""
+        self.now = max(now, self.now)
+        self.roster.contacts.note(remote, "lost", reason, self.now)
 
     def acquired(self, event: Acquire, now: float) -> None:
         """Traffic asks for a tunnel."""
@@ -212,12 +224,13 @@ class Engine:
         """A packet to the peer, in pieces if it is long and the peer takes pieces."""
         if len(packet) > fragments.LONGEST_UNSPLIT and sa.peer.fragmentation:
             for piece in fragments.split(packet):
-                self._send(sa.path, piece)
+                self.send_to(sa.path, piece)
         else:
-            self._send(sa.path, packet)
+            self.send_to(sa.path, packet)
 
     def send_to(self, path: Path, packet: bytes) -> None:
-        """A packet that belongs to no SA."""
+        """A packet as it is."""
+        self.roster.contacts.packet(path.remote, "sent", packet, self.now)
         self._send(path, packet)
 
     def guard(self, action: Callable[[], object]) -> bool:

@@ -37,7 +37,11 @@ class Initiation:
 
     def start(self, live: Live, attempt: Attempt | None) -> None:
         """Bring a connection up, or anew if it is up. Raises CannotInitiate."""
-        self._check(live.connection)
+        try:
+            self._check(live.connection)
+        except CannotInitiate as error:
+            live.why = str(error)
+            raise
         live.wanted = True
         if attempt:
             if live.attempt:

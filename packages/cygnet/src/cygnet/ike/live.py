@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from cygnet.connection.connection import Address, Connection, Type
 from cygnet.connection.identity import Identity
+from cygnet.ike.contacts import Contact
 from cygnet.ike.timers import Timer
 from cygnet.tunnel.child import ChildSa
 
@@ -58,7 +59,10 @@ class Child:
 
 @dataclass(eq=False)
 class Live:
-    """``wanted``: it is to be up. ``why``: in words, why it is not. ``instance``: as in `ChildSa`."""
+    """``wanted``: it is to be up. ``why``: in words, why it is not. ``instance``: as in `ChildSa`.
+
+    ``contact``: with its peer; None while that can be anyone.
+    """
 
     connection: Connection
     instance: str = ""
@@ -68,6 +72,7 @@ class Live:
     attempt: Attempt | None = None
     retry: Timer | None = None
     children: list[Child] = field(default_factory=list)
+    contact: Contact | None = None
 
     @property
     def label(self) -> str:

@@ -8,6 +8,7 @@ from cygnet.connection.connection import Address, Connection, HostKind, host_net
 from cygnet.connection.identity import Identity
 from cygnet.connection.selector import Network, Selector
 from cygnet.errors import CygnetError
+from cygnet.ike.contacts import Contacts
 from cygnet.ike.live import Live, instantiate, is_negotiated
 from cygnet.ike.numbers import Notify
 from cygnet.ike.v1.exchange import Refused
@@ -27,11 +28,12 @@ class Roster:
     def __init__(self) -> None:
         self.lives: dict[str, Live] = {}
         self.instances: list[Live] = []
+        self.contacts = Contacts()
         self._numbers: dict[str, int] = {}
 
     def add(self, connection: Connection) -> Live:
         """Keep a connection."""
-        live = Live(connection)
+        live = Live(connection, contact=self.contacts.of(connection.there.host))
         self.lives[connection.name] = live
         return live
 
@@ -81,6 +83,7 @@ class Roster:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
         number = self._numbers[connection.name] = self._numbers.get(connection.name, 0) + 1
         live = instantiate(connection, remote, peer_id, number)
+        live.contact = self.contacts.of(remote)
         self.instances.append(live)
         return live
 
