@@ -79,8 +79,10 @@ def test_verify_finds_what_is_wrong_and_its_remedies_help(tunnel: Offices) -> No
     box.all_of(
         "echo 'include /etc/more.conf' >>/etc/ipsec.conf",
         "chmod 644 /etc/ipsec.secrets",
-        "iptables -P INPUT DROP",
-        "iptables -P FORWARD DROP",
+        "iptables-save -c >/tmp/rules",
+        "iptables -I INPUT -i eth0 -p udp -j DROP",
+        "iptables -I INPUT -p esp -j DROP",
+        "iptables -I FORWARD -o ipsec+ -j DROP",
         "echo 0 >/proc/sys/net/ipv4/ip_forward",
     )
     try:
@@ -101,9 +103,7 @@ def test_verify_finds_what_is_wrong_and_its_remedies_help(tunnel: Offices) -> No
         assert tunnel.a.ping(tunnel.b.host, 2) == 2
     finally:
         box.all_of(
-            "iptables -F",
-            "iptables -P INPUT ACCEPT",
-            "iptables -P FORWARD ACCEPT",
+            "iptables-restore -c </tmp/rules",
             "echo 1 >/proc/sys/net/ipv4/ip_forward",
             "echo 1 >/proc/sys/net/ipv4/conf/eth0/rp_filter",
             "chmod 600 /etc/ipsec.secrets",

@@ -23,9 +23,13 @@ from cygnet.conf import load, load_secrets
 from cygnet.connection.connection import Address
 from cygnet.connection.local import Local
 from cygnet.crypto.rsa import PrivateKey
+from cygnet.firewall.read import parse
+from cygnet.firewall.render import render
+from cygnet.firewall.settings import DEFAULTS, Settings
 from cygnet.why import netfilter
 from cygnet.why.host import Link, Way
 
+STOCK = Path(__file__).parents[4] / "overlay/etc/cygnet/firewall"
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
 LOCAL = Local(
     {"eth0": (ip_address("192.0.2.1"),), "eth1": (ip_address("10.1.0.1"),)},
@@ -368,6 +372,17 @@ def test_a_tunnel_whose_script_opens_the_firewall_needs_no_rules_before(good: Sc
         for each in found(all_of(conn("leftfirewall=yes"), rules(CLOSED.format(rules_of_ike)))(good))
         if each.problems
     ]
+
+
+def test_the_boxs_own_policy_lets_tunnels_through(good: Scene) -> None:
+    """Given the policy of a new box as iptables-save prints it, then neither IKE nor the tunnel's traffic is stopped."""
+    settings = Settings(DEFAULTS | {"WAN": "eth0", "LAN": "eth1", "LAN_ADDRESS": "10.1.0.1/24"})
+    saved = ""
+    for line in render(parse(STOCK.read_bytes(), "/f", settings))["rules.v4"].splitlines():
+        saved += f"[0:0] {line}\n" if line.startswith("-A") else f"{line}\n"
+        if line in ("*raw", "*mangle", "*nat"):
+            saved += "".join(f":{chain} ACCEPT [0:0]\n" for chain in ("PREROUTING", "FORWARD", "OUTPUT", "POSTROUTING"))
+    assert [finding for finding in found(rules(saved)(good)) if finding.problems] == []
 
 
 def test_many_peers_behind_one_wall_are_not_listed_all(good: Scene) -> None:
