@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parent / "src"
 # Where USAGE and OPTIONS are, if not beside the docstring.
 TABLES = {"pluto": "cygnet.daemon.main"}
 STATUS = "Exit status: "
-NAMED = re.compile(r"\b([a-z_.]+)\(([1-9])\)")
+NAMED = re.compile(r"\b([\w.-]+)\(([1-9])\)")
 
 
 def pages() -> dict[str, str]:
