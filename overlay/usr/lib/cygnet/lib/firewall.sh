@@ -72,7 +72,7 @@ load_firewall() {
 is_stale() {
 	complain=: && read_network
 	_now=$({
-		cat "$POLICY"
+		cat "$POLICY" 2>/dev/null
 		printf 'WAN=%s\nLAN=%s\nWAN_ADDRESS=%s\nLAN_ADDRESS=%s\n' "$WAN" "$LAN" "$WAN_ADDRESS" "$LAN_ADDRESS"
 	} | sha256sum)
 	first_line "$RULES/rules.v4"
