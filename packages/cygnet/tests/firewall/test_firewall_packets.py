@@ -129,14 +129,25 @@ def test_the_wan_may_itself_be_a_private_network(wires: Wires) -> None:
     assert wires.send(begun) == [Fate("box")] * 3 + [Fate()]
 
 
-def test_a_tunnels_connection_does_not_go_on_in_clear(wires: Wires) -> None:
-    """Given an answer to a question that went into a tunnel, then it is not taken from the WAN, connection or not."""
-    load(policy(STOCK.read_text()))
-    lan, far = at("lan", HERE), at("vpn", THERE)
-    assert wires.send([Packet("lan", "vpn", lan, far, UDP, 7)]) == [Fate("vpn", str(lan), str(far))]
-    assert wires.send([Packet("wan", "lan", far, lan, UDP, FIRST_PORT)], from_port=7) == [Fate()]
-    wires.lead("wan", far)
-    assert wires.send([Packet("lan", "wan", lan, far, UDP, 7)]) == [Fate(refused=True)]
+FAR = {4: "203.0.113.9", 6: "2001:db8:ffff::9"}
+
+
+@pytest.mark.parametrize("version", FAR)
+def test_a_tunnels_connection_never_goes_on_in_clear(wires: Wires, version: int) -> None:
+    """Given a question that went into a tunnel to addresses that are nobody's, then its answer is not taken from the WAN.
+
+    And when its route is gone, it is not repeated there in clear, although a new one is free to go.
+    """
+    load(policy("zone wan eth0\nzone lan eth1\nzone vpn ipsec+\nallow lan vpn\nallow lan wan\nallow box wan"))
+    far, lan, own = ip_address(FAR[version]), at("lan", HERE, version), at("wan", 1, version)
+    for origin, source in (("lan", lan), ("box", own)):
+        assert wires.send([Packet(origin, "vpn", source, far, UDP, 7)]) == [Fate("vpn", str(source), str(far))]
+        to = "lan" if origin == "lan" else "box"
+        assert wires.send([Packet("wan", to, far, source, UDP, FIRST_PORT)], from_port=7) == [Fate()]
+        wires.lead("wan", far)
+        again, new = wires.send([Packet(origin, "wan", source, far, UDP, port) for port in (7, 8)])
+        assert again == Fate(refused=origin == "lan")
+        assert new == Fate("wan", str(source), str(far))
 
 
 def at(name: str, number: int, version: int = 4) -> Address:

@@ -50,7 +50,9 @@ class Machine:
 
     def until(self, happened: Callable[[], bool]) -> None:
         """Wait for the process that watches the time."""
+        deadline = time.monotonic() + 60
         while not happened():
+            assert time.monotonic() < deadline, "the rules before never came back"
             time.sleep(0.02)
 
 
