@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from cygnet.firewall.policy import BOX, TUNNELS, VERSIONS, Forward, Line, Network, Policy, Zone, of_version, owners
-from cygnet.firewall.services import AH, EVERYTHING, ICMP, ICMP6, IKE, Service
+from cygnet.firewall.services import AH, EVERYTHING, ICMP, ICMP6, IKE, TCP, UDP, Service
 
 TABLES = ("raw", "mangle", "nat", "filter")
 CHAINS = {"INPUT": "to-box", "FORWARD": "through", "OUTPUT": "from-box"}
@@ -249,7 +249,7 @@ def _service(service: Service, version: int, either: bool = False) -> str:
     if number in ICMP_TYPE:
         return f"{protocol}{ICMP_TYPE[number]} {ports[0][0]} "
     written = [f"{first}:{last}" if last > first else str(first) for first, last in ports]
-    if len(written) == 1:
+    if len(written) == 1 and number in (TCP, UDP):
         return f"{protocol}--dport {written[0]} "
     return f"{protocol}-m multiport --{'ports' if either else 'dports'} {','.join(written)} "
 
