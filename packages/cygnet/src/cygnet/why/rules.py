@@ -68,8 +68,8 @@ def _esp_blocked(f: Facts) -> str:
     if f.back.packets:
         return ""
     if "nat" in f.said:
-        return _blocked(f.outer, f"what is encrypted (UDP {NAT_PORT})", *_both(f, UDP, NAT_PORT))
-    return _blocked(f.outer, "what is encrypted (ESP)", *_both(f, ESP))
+        return _blocked(f.outer, f"ESP in UDP {NAT_PORT}", *_both(f, UDP, NAT_PORT))
+    return _blocked(f.outer, "ESP", *_both(f, ESP))
 
 
 def _traffic_blocked(f: Facts) -> str:
@@ -210,7 +210,8 @@ RULES: tuple[Rule, ...] = (
     ("rp_filter", "up", True, lambda f: f.strict and not f.back.packets and f.homeward.interface != f.to_peer.interface,
      "rp_filter drops what comes from {peer}, since the route back to it leads {f.homeward}: `sysctl -w "
      "net.ipv4.conf.all.rp_filter=2`."),
-    ("forwarding", "", True, lambda f: f.tunnels and f.connection.here.subnet and not f.forwards,
+    # On a Cygnet box forwarding comes and goes with the daemon.
+    ("forwarding", "", True, lambda f: f.tunnels and f.connection.here.subnet and not (f.forwards or f.daemon),
      "this box forwards nothing between {here.subnet} and the tunnel: `sysctl -w net.ipv4.ip_forward=1` (IPv6: "
      "net.ipv6.conf.all.forwarding=1), and the same in /etc/sysctl.conf."),
     ("masquerading", "", True, _translated, "{found}"),
