@@ -76,12 +76,17 @@ def write(box: Box, file: str, text: str, mode: str = "600") -> None:
 
 def configure(side: Side, connections: str, secrets: str) -> None:
     """Configuration and secrets of one box, whose daemon does not run. `forget` brings back what was there."""
+    take_over(side)
+    write(side.box, CONFIGURATION, SETUP + connections, "644")
+    write(side.box, SECRETS, secrets)
+
+
+def take_over(side: Side) -> None:
+    """No daemon, and both files kept for `forget`."""
     # A new box is still making its key.
     side.box.wait_for(f"ls {SECRETS}", lambda text: text == SECRETS, 2 * PATIENCE)
     side.box.text(f"test -e {STOCK} || {{ mkdir {STOCK} && cp -p {CONFIGURATION} {SECRETS} {STOCK}/; }}")
     stop(side)
-    write(side.box, CONFIGURATION, SETUP + connections, "644")
-    write(side.box, SECRETS, secrets)
 
 
 def forget(side: Side) -> None:

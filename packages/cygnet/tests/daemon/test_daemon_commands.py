@@ -206,6 +206,20 @@ def test_route_and_start_follow_once_all_are_loaded(start: Callable[..., Box]) -
     )
 
 
+def test_all_routes_stand_before_anything_is_forwarded(
+    start: Callable[..., Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given conns to route and to start, when the daemon says that it is ready, then both hold their traffic back."""
+    seen: list[int] = []
+    monkeypatch.setattr(Nothing, "ready", lambda self, _setup: seen.append(len(self.kernel.policies)))
+    config = CONFIG
+    for name, auto in (("routed", "route"), ("started", "start")):
+        config += f"conn {name}\n\tleftsubnet=10.1.0.0/24\n\trightsubnet=10.{len(config) % 200}.0.0/24\n\tauto={auto}\n"
+    box = start(config)
+    assert seen == [len(box.daemon.host.kernel.policies)]  # type: ignore[union-attr]
+    assert seen > [0]
+
+
 CASES = [
     ("add", "west", ['020 attempt to redefine connection "west": use --replace'], 20),
     ("add", "spare", ['002 added connection description "spare"'], 0),

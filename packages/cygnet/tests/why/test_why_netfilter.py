@@ -59,6 +59,8 @@ CONDITIONS = [
     ("-m policy --dir in --pol ipsec", INTO, False),
     ("-m policy --dir out --pol none", INTO, True),
     ("-m policy --dir out --pol ipsec", OUT_OF, False),
+    ("-m policy --dir in --pol ipsec -o eth1 -m policy --dir out --pol none", OUT_OF, True),
+    ("-m policy --dir in --pol none -m policy --dir out --pol ipsec", OUT_OF, False),
     ('-m comment --comment "not ! for -p esp" -p udp', IKE, True),
     ("-p icmp -m icmp --icmp-type 3/4", BIG, True),
     ("-p icmp -m icmp --icmp-type 8", BIG, False),

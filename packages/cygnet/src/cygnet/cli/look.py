@@ -1,6 +1,7 @@
 """``ipsec look``: tunnels, SAs and routes at a glance, from the kernel itself, whether the daemon lives or not.
 
-The order is FreeS/WAN's: host and date, eroutes with their packets, ipsecN interfaces, SAs, routes.
+The order is FreeS/WAN's: host and date; which traffic goes where (in brackets the packets that went); ipsecN
+interfaces; SAs with what they have carried; routes. ipsec_policy(8) says what %trap, %pass and %drop are.
 """
 
 from __future__ import annotations
@@ -31,15 +32,17 @@ def run(words: list[str]) -> int:
     associations = xfrm.associations()
     ours = dict(_interfaces())
     print(f"{socket.gethostname()} {time.strftime('%a %b %e %H:%M:%S %Z %Y')}")
-    outward = [policy for policy in xfrm.policies() if policy.direction is Direction.OUT]
-    lines = [
-        *sorted(_eroute(one, associations) for one in outward),
-        *(f"{name}->{below}" for name, below in ours.items()),
-    ]
+    lines = [*eroutes(associations), *(f"{name}->{below}" for name, below in ours.items())]
     lines += [_described(one, int(time.time())) for one in associations]
     shown = {*ours, *(below.partition(" ")[0] for below in ours.values())}
     print("\n".join([*lines, HEADING, *sorted(_routes(shown))]))
     return 0
+
+
+def eroutes(associations: list[Association] | None = None) -> list[str]:
+    """What is done with which traffic, by which of the SAs (of all, if none are given)."""
+    known = xfrm.associations() if associations is None else associations
+    return sorted(_eroute(one, known) for one in xfrm.policies() if one.direction is Direction.OUT)
 
 
 def _eroute(policy: Policy, associations: list[Association]) -> str:

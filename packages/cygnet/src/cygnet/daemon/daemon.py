@@ -74,10 +74,10 @@ class Daemon:
         server = Server(self.settings.socket, self.loop.selector, functools.partial(handle, self), time.monotonic)
         undo.callback(self.loop.guard, server.close)
         self.loop.timed += [self.engine, server]
-        self.host.ready(self.setup)
         for one in added:
             if one.auto in ROUTED:
                 self._attempt(self._route, one)
+        self.host.ready(self.setup)
         for one in added:
             if one.auto is Auto.START:
                 self._attempt(self._start, one)

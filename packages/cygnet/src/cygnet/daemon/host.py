@@ -31,7 +31,8 @@ class Machine:
     encapsulate = staticmethod(sockets.encapsulate)
     local = staticmethod(links.read_local)
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, router: str = "") -> None:
+        """``router``: a program that is called with "off" before policies go, and "on" when routes stand."""
         from cygnet.kernel.xfrm import Xfrm
         from cygnet.updown.script import Script
 
@@ -39,11 +40,13 @@ class Machine:
         self.updown: Updown = Script(log)
         self.if_ids: dict[str, tuple[str, int]] = {}
         self._log = log
-        self._forwarding = ""
+        self._router, self._forwarding = router, ""
 
     def open(self, setup: Setup) -> None:
         """An interface that cannot be made costs its own connections only."""
+        self._route("off")
         self.kernel.flush()
+        _clean_firewall(self._log)
         self._command("prepluto", setup.prepluto)
         for physical, (name, if_id) in _numbered(setup).items():
             try:
@@ -51,19 +54,25 @@ class Machine:
                 self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
                 self._log(str(problem))
-        if setup.forward_control:
-            self._forwarding = FORWARDING.read_text()
-            self._forward("1")
 
     def ready(self, setup: Setup) -> None:
-        """What the administrator wants to be run then."""
+        """Connections are routed: traffic may come. Then what the administrator wants to be run."""
+        if setup.forward_control and not self._router:
+            self._forwarding = FORWARDING.read_text()
+            self._forward("1")
+        self._route("on")
         self._command("postpluto", setup.postpluto)
 
     def close(self) -> None:
         """The routes of the interfaces go with them."""
+        self._route("off")
         if self._forwarding:
             self._forward(self._forwarding)
         _clean(self.kernel, self._log, [name for name, _ in self.if_ids.values()])
+
+    def _route(self, word: str) -> None:
+        if self._router:
+            self._command("forwarding", f"{self._router} {word}")
 
     def _forward(self, setting: str) -> None:
         try:
@@ -145,9 +154,20 @@ def flush_leftovers(log: Log) -> None:
 
 def _clean(kernel: Kernel, log: Log, interfaces: list[str]) -> None:
     """One step that fails keeps no other from its place."""
-    steps: list[Callable[[], None]] = [kernel.flush, *(partial(links.delete_interface, name) for name in interfaces)]
-    for step in steps:
-        try:
-            step()
-        except CygnetError as problem:
-            log(str(problem))
+    _attempt(log, kernel.flush)
+    for name in interfaces:
+        _attempt(log, partial(links.delete_interface, name))
+    _clean_firewall(log)
+
+
+def _clean_firewall(log: Log) -> None:
+    from cygnet.updown.script import clean
+
+    _attempt(log, clean)
+
+
+def _attempt(log: Log, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except CygnetError as problem:
+        log(str(problem))

@@ -142,7 +142,7 @@ class Firewall:
 
 def matches(rule: Rule, packet: Packet) -> bool | None:
     """Whether a rule is for a packet, None where that cannot be said."""
-    words, doubtful, negated = list(rule.words), False, False
+    words, doubtful, negated, direction = list(rule.words), False, False, ""
     while words:
         option = words.pop(0)
         if option in ("-j", "-g"):
@@ -152,8 +152,9 @@ def matches(rule: Rule, packet: Packet) -> bool | None:
             continue
         value = words.pop(0) if words and words[0] not in ("!", "-j", "-g") else ""
         if option in ("-m", "--comment", "--dir"):
+            direction = value if option == "--dir" else direction
             continue
-        fits = _fits(option, value, packet, rule)
+        fits = _fits(option, value, packet, direction)
         if fits is negated:
             return False
         doubtful |= fits is None
@@ -161,7 +162,7 @@ def matches(rule: Rule, packet: Packet) -> bool | None:
     return None if doubtful else True
 
 
-def _fits(option: str, value: str, packet: Packet, rule: Rule) -> bool | None:
+def _fits(option: str, value: str, packet: Packet, direction: str) -> bool | None:
     match option:
         case "-i" | "-o":
             name = packet.enters if option == "-i" else packet.leaves
@@ -180,7 +181,7 @@ def _fits(option: str, value: str, packet: Packet, rule: Rule) -> bool | None:
         case "--icmp-type" | "--icmpv6-type":
             return value in TOO_BIG if packet.icmp else None
         case "--pol":
-            return (value == "ipsec") == (packet.ipsec != "" and f"--dir {packet.ipsec}" in " ".join(rule.words))
+            return (value == "ipsec") == (packet.ipsec == direction)
     return None
 
 
