@@ -65,8 +65,8 @@ def broken(side: Side, command: str, mended: str) -> Iterator[None]:
 
 @contextmanager
 def rule(side: Side, text: str, table: str = "filter") -> Iterator[None]:
-    """A rule of iptables, for a while."""
-    with broken(side, f"iptables -t {table} -A {text}", f"iptables -t {table} -D {text}"):
+    """A rule of iptables before all others, for a while."""
+    with broken(side, f"iptables -t {table} -I {text}", f"iptables -t {table} -D {text}"):
         yield
 
 
