@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cygnet.connection.connection import AuthBy, Connection, End, HostKind, Type
+from cygnet.firewall.read import parse as parse_policy
+from cygnet.firewall.render import render
+from cygnet.firewall.settings import DEFAULTS, Settings
 from cygnet.why.facts import Carried, Facts
 from cygnet.why.host import Link, Way
 from cygnet.why.netfilter import parse
 from cygnet.why.rules import RULES, diagnose, looked, walk
 
+STOCK = Path(__file__).resolve().parents[4] / "overlay/etc/cygnet/firewall"
 HERE = End("left", host=ip_address("192.0.2.1"), subnet=ip_network("10.1.0.0/24"), interface="eth0")
 THERE = End("right", host=ip_address("192.0.2.2"), subnet=ip_network("10.2.0.0/24"))
 WEST = Connection("west", HERE, THERE, auth_by=AuthBy.SECRET, where="/etc/ipsec.conf:7")
@@ -27,9 +32,9 @@ def facts(said: dict[str, str] | None, **more: Any) -> Facts:
     return Facts(more.pop("connection", WEST), said=said or {}, **(GOOD | more))
 
 
-def firewall(*rules: str, policy: str = "ACCEPT", table: str = "filter") -> Any:
+def firewall(*rules: str, policy: str = "ACCEPT", table: str = "filter", more: str = "") -> Any:
     chains = [f":{name} {policy} [77:0]" for name in ("INPUT", "FORWARD", "OUTPUT", "POSTROUTING")]
-    return parse("\n".join([f"*{table}", *chains, *rules, "COMMIT"]))
+    return parse("\n".join([f"*{table}", *chains, more, *rules, "COMMIT"]))
 
 
 DEAD = 'Pluto is not running (no "/run/pluto/pluto.ctl"); start it with "ipsec setup start"'
@@ -43,7 +48,7 @@ OUTWARD = "[4:336] -A FORWARD -s 10.1.0.0/24 -o ipsec+ -j ACCEPT"
 WRONG: dict[str, tuple[Facts, str]] = {
     "daemon dead": (facts(None, daemon=DEAD), DEAD),
     "daemon dead, keys left": (facts(None, daemon=DEAD, **CARRIES), f"{DEAD}. Also: the kernel goes on with the keys"),
-    "daemon dead, and forwarding off": (facts(None, daemon=DEAD, forwards=False), f"{DEAD}. Also: this box forwards nothing"),
+    "daemon dead, and masquerading": (facts(None, daemon=DEAD, forwards=False, inner=MASQUERADED), f"{DEAD}. Also: `iptables -t nat -A POSTROUTING -j MASQUERADE`"),
     "not loaded": (facts(None), "the daemon has it not loaded: `ipsec auto --add west`, then `ipsec auto --up west`"),
     "file changed": (facts(TRIED, changed=True), "/etc/ipsec.conf:7, or an address of this box, has changed"),
     "interface down": (facts(TRIED, link=Link(up=False)), "interface eth0 is down: `ip link set eth0 up`"),
@@ -62,6 +67,11 @@ WRONG: dict[str, tuple[Facts, str]] = {
         "-i eth0 -j ACCEPT` lets it pass.",
     ),
     "everything dropped here": (facts(DOWN, outer=firewall(policy="DROP")), "this box's own firewall stops IKE that goes out: `iptables -P OUTPUT DROP`"),
+    "everything dropped by a policy of the box": (
+        facts(DOWN, outer=firewall("[0:0] -A OUTPUT -j ACCEPT", policy="DROP", more=":user-input - [0:0]")),
+        "this box's own firewall stops IKE that comes in: `iptables -P INPUT DROP` has met 77 packets; `iptables -I user-input "
+        "-p udp --dport 500 -i eth0 -j ACCEPT` lets it pass (for good: a line in /etc/cygnet/firewall, then `ipsec firewall --apply`).",
+    ),
     "no one may call": (
         facts(DOWN, outer=firewall("[0:0] -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT", "[9:0] -A INPUT -j DROP")),
         "this box's own firewall stops IKE that comes in: `iptables -A INPUT -j DROP`",
@@ -102,11 +112,11 @@ WRONG: dict[str, tuple[Facts, str]] = {
     "keys flushed": (facts(UP), "the daemon has keys for it, and the kernel has none"),
     "ESP dropped here": (
         facts(UP, out=Carried(1, 5, 700, 1), back=Carried(1), outer=ESP_DROPPED),
-        "this box's own firewall stops what is encrypted (ESP) that comes in: `iptables -A INPUT -p esp -j DROP` has met 5 packets",
+        "this box's own firewall stops ESP that comes in: `iptables -A INPUT -p esp -j DROP` has met 5 packets",
     ),
     "UDP 4500 dropped here": (
         facts(UP | {"nat": "there"}, out=Carried(1), back=Carried(1), outer=firewall("[1:1] -A INPUT -p udp --dport 4500 -j DROP")),
-        "this box's own firewall stops what is encrypted (UDP 4500)",
+        "this box's own firewall stops ESP in UDP 4500 that comes in",
     ),
     "ESP dropped elsewhere": (
         facts(UP, out=Carried(1, 5, 700, 1), back=Carried(1)),
@@ -199,17 +209,35 @@ def test_what_works_or_waits_is_not_called_wrong(name: str) -> None:
     assert diagnosis.works
 
 
+def test_the_stock_policy_of_a_box_is_in_no_tunnels_way() -> None:
+    """Given the rules of a new box, then a tunnel that stands works, and one that is to be negotiated may."""
+    settings = Settings(DEFAULTS | {"WAN": "eth0", "LAN": "eth1", "LAN_ADDRESS": "10.1.0.1/24"})
+    saved = ""
+    for line in render(parse_policy(STOCK.read_bytes(), "/f", settings))["rules.v4"].splitlines():
+        saved += f"[0:0] {line}\n" if line.startswith("-A") else f"{line}\n"
+        if line in ("*raw", "*mangle", "*nat"):
+            saved += (
+                ":PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
+            )
+    stock = parse(saved)
+    for said in (UP, TRIED | {"sent": "2 9 x"}, TRIED | {"nat": "here"}, DOWN | {"routing": "prospective erouted"}):
+        assert diagnose(facts(said, out=Carried(1), back=Carried(1), outer=stock, inner=stock)).works
+    spoofing = facts(UP, out=Carried(1), back=Carried(1), inner=stock, lan="eth7")
+    assert str(diagnose(spoofing)).startswith(
+        "this box's own firewall stops the tunnel's traffic that is forwarded: `iptables -t raw -A spoofed"
+    )
+
+
 def test_what_else_is_wrong_follows_if_it_is_wrong_whatever_the_first_cause() -> None:
-    """Given a dead daemon, no route, forwarding off and old ICMP, then the last is not told: it follows from the first."""
+    """Given no route, forwarding off and old ICMP, then the last is not told: it follows from the first."""
     known = facts(
         TRIED | {"sent": "1 3 x", "lost": "1 3 111 192.0.2.2"},
-        daemon=DEAD,
         to_peer=Way(problem="Network unreachable"),
         forwards=False,
     )
-    assert [said.partition(" (")[0] for said in diagnose(known).also] == [
-        "there is no route to the peer 192.0.2.2",
-        "this box forwards nothing between 10.1.0.0/24 and the tunnel: `sysctl -w net.ipv4.ip_forward=1`",
+    assert str(diagnose(known)).startswith("there is no route to the peer 192.0.2.2 (Network unreachable)")
+    assert [said.partition(":")[0] for said in diagnose(known).also] == [
+        "this box forwards nothing between 10.1.0.0/24 and the tunnel"
     ]
 
 

@@ -1,4 +1,18 @@
-"""``ipsec why``: what keeps a tunnel from working and what to do, in one paragraph; or that it works, with figures."""
+"""``ipsec why``: what keeps a tunnel from working and what to do, in one paragraph; or that it works, with figures.
+
+It walks from the configuration to the wire: the conn in ipsec.conf, the secrets, the daemon, the interface, the routes,
+this box's firewall and what its rules have counted, what the daemon sent and heard and when, what the peer and ICMP
+said, the kernel's keys with their packets, forwarding, masquerading. The first cause begins the paragraph; "Also:" is
+what is wrong whatever that is. Without a name every connection has its line. It works when the daemon is dead, and
+changes nothing.
+
+What happens beyond this box it can only conclude from what does not come back: run it at both ends.
+
+Exit status: 0 if the tunnel works, or waits for traffic or for its peer (without a name: if each does), 1 if not.
+
+    ipsec why west-east
+    ipsec why --verbose west-east
+"""
 
 from __future__ import annotations
 

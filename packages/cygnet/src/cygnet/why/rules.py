@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import NamedTuple
 
 from cygnet.connection.connection import HostKind
 from cygnet.why.facts import Facts
-from cygnet.why.netfilter import Firewall, Packet
+from cygnet.why.netfilter import Firewall, Packet, Rule
 from cygnet.why.reasons import explain
 
 UDP, ESP, NAT_PORT, IKE_PORT = 17, 50, 4500, 500
@@ -43,14 +44,21 @@ def _blocked(firewall: Firewall, what: str, *packets: Packet) -> str:
     for packet in packets:
         verdict = firewall.verdict(packet)
         if verdict.rule and not verdict.passes:
-            rule = verdict.rule
-            words = {"-p": NAMES.get(packet.protocol), "--dport": packet.port, "-i": packet.enters, "-o": packet.leaves}
-            match = " ".join(f"{option} {value}" for option, value in words.items() if value)
-            undo = f"`{rule.command('-D')}` takes it away, " if rule.words else ""
-            let = f"{undo}`{rule.program} -I {packet.way} {match} -j ACCEPT` lets it pass"
-            met = f"`{rule}` has met {rule.packets} packets"
-            return f"this box's own firewall stops {what} that {WAYS[packet.way]}: {met}; {let}."
+            met = f"`{verdict.rule}` has met {verdict.rule.packets} packets; {_let(firewall, verdict.rule, packet)}"
+            return f"this box's own firewall stops {what} that {WAYS[packet.way]}: {met}"
     return ""
+
+
+def _let(firewall: Firewall, rule: Rule, packet: Packet) -> str:
+    """How such packets come past a rule; a policy of Cygnet's has chains for an administrator's own rules."""
+    own = f"user-{packet.way.lower()}"
+    policy = f"filter {own}" in firewall.chains
+    words = {"-p": NAMES.get(packet.protocol), "--dport": packet.port, "-i": packet.enters, "-o": packet.leaves}
+    match = [str(word) for pair in words.items() if pair[1] for word in pair]
+    before = replace(rule, chain=rule.chain if rule.words or not policy else own, words=(*match, "-j", "ACCEPT"))
+    undo = f"`{rule.command('-D')}` takes it away, " if rule.words else ""
+    good = " (for good: a line in /etc/cygnet/firewall, then `ipsec firewall --apply`)" if policy else ""
+    return f"{undo}`{before.command('-I')}` lets it pass{good}."
 
 
 def _both(f: Facts, protocol: int, port: int = 0, answers: str = "NEW") -> tuple[Packet, Packet]:
@@ -68,8 +76,8 @@ def _esp_blocked(f: Facts) -> str:
     if f.back.packets:
         return ""
     if "nat" in f.said:
-        return _blocked(f.outer, f"what is encrypted (UDP {NAT_PORT})", *_both(f, UDP, NAT_PORT))
-    return _blocked(f.outer, "what is encrypted (ESP)", *_both(f, ESP))
+        return _blocked(f.outer, f"ESP in UDP {NAT_PORT}", *_both(f, UDP, NAT_PORT))
+    return _blocked(f.outer, "ESP", *_both(f, ESP))
 
 
 def _traffic_blocked(f: Facts) -> str:
@@ -162,8 +170,8 @@ def _is_negotiated(f: Facts) -> bool:
 
 # What is looked at. When: "" for always, down, up; a note keeps no tunnel that is up from working, a remark none at
 # all. Whether it stands. What is found there, False for nothing wrong. The sentence, with {f}, the facts, and {found}.
-Rule = tuple[str, str, bool, Callable[[Facts], object], str]
-RULES: tuple[Rule, ...] = (
+Row = tuple[str, str, bool, Callable[[Facts], object], str]
+RULES: tuple[Row, ...] = (
     ("daemon", "", True, lambda f: f.daemon, "{found}."),
     ("keys without a daemon", "", True, lambda f: f.daemon and f.out.sas,
      "the kernel goes on with the keys that it has until they expire."),
@@ -210,9 +218,10 @@ RULES: tuple[Rule, ...] = (
     ("rp_filter", "up", True, lambda f: f.strict and not f.back.packets and f.homeward.interface != f.to_peer.interface,
      "rp_filter drops what comes from {peer}, since the route back to it leads {f.homeward}: `sysctl -w "
      "net.ipv4.conf.all.rp_filter=2`."),
-    ("forwarding", "", True, lambda f: f.tunnels and f.connection.here.subnet and not f.forwards,
+    # On a Cygnet box forwarding comes and goes with the daemon.
+    ("forwarding", "", True, lambda f: f.tunnels and f.connection.here.subnet and not (f.forwards or f.daemon),
      "this box forwards nothing between {here.subnet} and the tunnel: `sysctl -w net.ipv4.ip_forward=1` (IPv6: "
-     "net.ipv6.conf.all.forwarding=1), and the same in /etc/sysctl.conf."),
+     "net.ipv6.conf.all.forwarding=1), and the same in /etc/sysctl.conf; on a Cygnet box `box status` says why."),
     ("masquerading", "", True, _translated, "{found}"),
     ("firewall, traffic", "", True, _traffic_blocked, "{found}"),
     ("route of the traffic", "up", True, lambda f: f.tunnels and f.to_theirs.interface != f.tunnel,
