@@ -16,16 +16,16 @@ from typing import NamedTuple
 from cygnet.cli.options import Options, parse
 from cygnet.errors import CygnetError
 from cygnet.kernel import decode, structs
-from cygnet.kernel.encode import ATTR_AEAD, ATTR_AUTH_TRUNC, ATTR_COMP, ATTR_CRYPT, ATTR_TMPL
+from cygnet.kernel.encode import ATTR_AEAD, ATTR_AUTH_TRUNC, ATTR_COMP, ATTR_CRYPT
 from cygnet.kernel.netlink import Netlink, Refusal, attributes
-from cygnet.kernel.policy import Direction, Policy
+from cygnet.kernel.policy import Policy, Template
 from cygnet.kernel.sa import SaCounters, SaKey
+from cygnet.tunnel.policies import fates
 
 USAGE = ("ipsec look",)
 OPTIONS: Options = ()
 NETLINK_XFRM, GETSA, GETPOLICY = 6, 0x12, 0x15
 ALGORITHMS = (ATTR_CRYPT, ATTR_AUTH_TRUNC, ATTR_AEAD, ATTR_COMP)
-BLOCK = 1
 NETWORK = Path("/sys/class/net")
 ROUTES = Path("/proc/net/route")
 ROUTE_FLAGS = ((1, "U"), (2, "G"), (4, "H"), (0x200, "!"))
@@ -82,33 +82,33 @@ def _associations() -> Iterator[Association]:
 
 def _eroutes(associations: list[Association]) -> list[str]:
     """What is done with which traffic."""
-    found = ((decode.our_policy(body), body) for body in _dump(GETPOLICY))
-    return sorted(_eroute(one, body, associations) for one, body in found if one and one.direction is Direction.OUT)
+    found = fates(filter(None, map(decode.our_policy, _dump(GETPOLICY))))
+    return sorted(_eroute(policy, word, associations) for policy, word in found)
 
 
-def _eroute(policy: Policy, body: bytes, associations: list[Association]) -> str:
-    action, templates = body[structs.POLICY_BARE - 3], attributes(body[structs.POLICY_SIZE :]).get(ATTR_TMPL, b"")
-    layers = list(structs.TEMPLATE.iter_unpack(templates[: len(templates) // 64 * 64]))
+def _eroute(policy: Policy, word: str, associations: list[Association]) -> str:
+    layers = policy.templates
     serving = [one for one in associations if any(_serves(one, layer, policy) for layer in layers)]
-    newest = sorted(serving, key=lambda one: one.counters.added)[-len(layers) :]
-    target = " ".join(map(str, newest)) or ("%trap" if layers else "%drop" if action == BLOCK else "%pass")
+    newest = [] if word else sorted(serving, key=lambda one: one.counters.added)[-len(layers) :]
     packets = f" ({newest[-1].counters.packets})" if newest else ""
+    target = word or " ".join(map(str, newest)) or "%trap"
     return f"{policy.source!s:18} -> {policy.destination!s:18} => {target}{packets}"
 
 
-def _serves(one: Association, layer: tuple[object, ...], policy: Policy) -> bool:
+def _serves(one: Association, layer: Template, policy: Policy) -> bool:
     """Whether an SA is of a policy's template: a number of ours, and the peer's address or the traffic's."""
-    identity, _, _, reqid, *_ = layer
-    packed = one.key.destination.packed
-    named = bytes(identity)[: len(packed)] if isinstance(identity, bytes) else b""
-    return one.reqid == reqid and (named == packed if any(named) else one.key.destination in policy.destination.network)
+    peer = one.key.destination
+    reached = peer == layer.destination if layer.destination else peer in policy.destination.network
+    return one.reqid == layer.reqid and bool(one.key.spi) and reached
 
 
 def _described(one: Association, now: int) -> str:
     count = one.counters
+    errors = {"ooo_errs": count.replay_drops, "auth_errs": count.integrity_failures}
     used = f" idle={now - count.last_used}" if count.last_used else ""
     life = f"bytes({count.bytes},0,0)addtime({now - count.added},0,0)packets({count.packets},0,0)"
-    return f"{one} {one.algorithms}: src={one.source} life(c,s,h)={life}{used}"
+    found = "".join(f" {name}={number}" for name, number in errors.items() if number)
+    return f"{one} {one.algorithms}: src={one.source}{found} life(c,s,h)={life}{used}"
 
 
 def _interfaces() -> Iterator[tuple[str, str]]:
