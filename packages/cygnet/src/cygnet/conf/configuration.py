@@ -143,6 +143,9 @@ def _fight(one: Connection, other: Connection) -> bool:
     """Of two connections to the same network: whether a packet has two peers, or the route two interfaces."""
     if Type.TRANSPORT in (one.type, other.type):
         return False
-    ways = [(conn.type is Type.PASSTHROUGH, conn.here.interface) for conn in (one, other)]
+    passing = {one.type is Type.PASSTHROUGH, other.type is Type.PASSTHROUGH}
+    interfaces = {one.here.interface, other.here.interface} - {""}
     same = (one.here.selector, one.there.selector) == (other.here.selector, other.there.selector)
-    return ways[0] != ways[1] or (same and one.type is Type.TUNNEL and other.there.host != one.there.host)
+    return 2 in (len(passing), len(interfaces)) or (
+        same and one.type is Type.TUNNEL and other.there.host != one.there.host
+    )
