@@ -158,6 +158,18 @@ def test_two_peers_for_the_same_traffic_are_told_of(read):
     assert not read(text.replace("10.12.12.2", "10.12.12.1")).problems
 
 
+FOR_ONE_PORT = "\ttype={}\n\tleftprotoport=tcp\n\trightprotoport=tcp/80\n"
+
+
+@pytest.mark.parametrize(("second", "told"), [("passthrough", True), ("tunnel", False), ("drop", False)])
+def test_two_interfaces_for_the_same_network_are_told_of(read, second, told):
+    """What passes by the tunnel of its own network would need the route that the tunnel has."""
+    body = "\tleft=10.0.0.1\n\tleftsubnet=10.1.0.0/16\n\trightsubnet=10.2.0.0/16\n\tright=10.12.12.1\n\tauto=add\n"
+    found = read(f"version 2\nconn a\n{body}conn b\n{body}{FOR_ONE_PORT.format(second)}").problems
+    assert [problem for problem in found if "by another" in problem] == []
+    assert len([problem for problem in found if '"b" is for the same traffic as conn "a" at' in problem]) == told
+
+
 def test_a_road_warrior_may_have_any_address_and_asks_dns_only_with_an_identity(read):
     found = read(
         "version 2\nconn a\n\tleft=10.0.0.1\n\tright=%any\nconn b\n\tleft=10.0.0.1\n\tright=%any\n\trightid=@rw\n"

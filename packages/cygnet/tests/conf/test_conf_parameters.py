@@ -124,6 +124,7 @@ SETUP_ROWS = [
     ("rp_filter=%unchanged", "rp_filter", 0, None),
     ("rp_filter=2", "rp_filter", 0, 2),
     ("overridemtu=1400", "override_mtu", 0, 1400),
+    ("hidetos=no", "hide_tos", True, False),
     ("syslog=local0.info", "syslog", "daemon.error", "local0.info"),
     ('plutodebug="raw control"', "debug", ("none",), ("raw", "control")),
     ("pluto=no", "pluto", True, False),

@@ -220,6 +220,17 @@ def test_all_routes_stand_before_anything_is_forwarded(
     assert seen > [0]
 
 
+def test_a_conn_that_another_is_in_the_way_of_is_loaded_with_a_warning(start: Callable[..., Box]) -> None:
+    """Given two peers for one traffic, when either is loaded, then both places are said."""
+    rival = "conn rival\n\tright=127.0.0.3\n\tleftsubnet=10.1.0.0/24\n\trightsubnet=10.2.0.0/24\n\tauto=add\n"
+    box = start(CONFIG + rival)
+    lines, status = box.ask("replace", "rival")
+    assert status == 0
+    assert any('conf:19: conn "rival" is for the same traffic as conn "west" at ' in line for line in lines), lines
+    assert any("conf:8" in line for line in lines)
+    assert not any("same traffic" in line for line in box.ask("replace", "spare")[0])
+
+
 CASES = [
     ("add", "west", ['020 attempt to redefine connection "west": use --replace'], 20),
     ("add", "spare", ['002 added connection description "spare"'], 0),

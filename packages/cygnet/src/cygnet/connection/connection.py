@@ -178,6 +178,7 @@ class Setup:
     postpluto: str = ""
     syslog: str = "daemon.error"
     override_mtu: int = 0
+    hide_tos: bool = True
     virtual_private: tuple[Network, ...] = ()
     strict_crl: bool = False
     port: int = 500

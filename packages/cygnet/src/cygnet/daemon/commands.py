@@ -169,6 +169,9 @@ def _read(daemon: Daemon, request: Request, asker: Client) -> Connection:
     path = Path(request.config) if request.config else daemon.settings.config
     configuration = load(path, daemon.local)
     if request.name in configuration.connections:
+        for problem in configuration.problems:
+            if f'conn "{request.name}"' in problem:
+                asker.reply(codes.SERIOUS, problem)
         return configuration.connections[request.name]
     for problem in configuration.problems[:MOST_PROBLEMS]:
         asker.reply(codes.SERIOUS, problem)

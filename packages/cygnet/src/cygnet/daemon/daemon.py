@@ -56,7 +56,10 @@ class Daemon:
         self.host.open(self.setup)
         self.sockets = Sockets(self.loop.selector, self._received, self._lost, port, self.settings.nat_port)
         undo.callback(self.loop.guard, self.sockets.close)
-        self.tunnels = Tunnels(self.host.kernel, self.host.updown, self.log, self.host.if_ids)
+        self.tunnels = Tunnels(
+            self.host.kernel, self.host.updown, self.log, self.host.if_ids, configuration.setup.hide_tos
+        )
+        self.tunnels.inherit(self.host.left)
         self.engine = Engine(
             self.setup, Secrets(), self.tunnels, self.sockets.send, self.log, nat_port=self.settings.nat_port
         )
@@ -77,6 +80,7 @@ class Daemon:
         for one in added:
             if one.auto in ROUTED:
                 self._attempt(self._route, one)
+        self.loop.guard(self.tunnels.inherit, ())
         self.host.ready(self.setup)
         for one in added:
             if one.auto is Auto.START:

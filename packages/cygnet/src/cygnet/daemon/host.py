@@ -16,16 +16,21 @@ from cygnet.connection.local import Local
 from cygnet.errors import CygnetError
 from cygnet.kernel import links, sockets
 from cygnet.kernel.interface import Kernel
+from cygnet.kernel.policy import Policy
 from cygnet.updown.call import Occasion, Updown
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+FILTERS = Path("/proc/sys/net/ipv4/conf")
 INTERFACES = Path("/sys/class/net")
 SECONDS_FOR_SCRIPT = 120
 Log = Callable[[str], None]
 
 
 class Machine:
-    """This host. ``if_ids``: physical interface -> its (ipsecN, if_id)."""
+    """This host. ``if_ids``: physical interface -> its (ipsecN, if_id).
+
+    ``left``: policies of a daemon before us that go on stopping packets.
+    """
 
     bypass = staticmethod(sockets.bypass)
     encapsulate = staticmethod(sockets.encapsulate)
@@ -39,13 +44,15 @@ class Machine:
         self.kernel: Kernel = Xfrm(log)
         self.updown: Updown = Script(log)
         self.if_ids: dict[str, tuple[str, int]] = {}
+        self.left: list[Policy] = []
         self._log = log
         self._router, self._forwarding = router, ""
+        self._filters: dict[Path, str] = {}
 
     def open(self, setup: Setup) -> None:
         """An interface that cannot be made costs its own connections only."""
         self._route("off")
-        self.kernel.flush()
+        self.left = self.kernel.flush(keep_blocks=True)
         _clean_firewall(self._log)
         self._command("prepluto", setup.prepluto)
         for physical, (name, if_id) in _numbered(setup).items():
@@ -54,6 +61,8 @@ class Machine:
                 self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
                 self._log(str(problem))
+            if setup.rp_filter is not None:
+                self._filter(physical, setup.rp_filter)
 
     def ready(self, setup: Setup) -> None:
         """Connections are routed: traffic may come. Then what the administrator wants to be run."""
@@ -68,6 +77,8 @@ class Machine:
         self._route("off")
         if self._forwarding:
             self._forward(self._forwarding)
+        for file, before in self._filters.items():
+            self._set(file, before)
         _clean(self.kernel, self._log, [name for name, _ in self.if_ids.values()])
 
     def _route(self, word: str) -> None:
@@ -75,10 +86,25 @@ class Machine:
             self._command("forwarding", f"{self._router} {word}")
 
     def _forward(self, setting: str) -> None:
+        self._set(FORWARDING, setting)
+
+    def _filter(self, physical: str, wanted: int) -> None:
+        """The peer's packets come by the physical interface even where a route leads to it into a tunnel.
+
+        The kernel takes the greater of an interface's setting and that of all: 0 may have to be loose (2) instead.
+        """
+        file, everywhere = FILTERS / physical / "rp_filter", FILTERS / "all" / "rp_filter"
         try:
-            FORWARDING.write_text(setting)
+            self._filters[file], strict = file.read_text(), everywhere.read_text().strip() != "0"
+        except OSError:
+            return
+        self._set(file, "2" if strict and not wanted else str(wanted))
+
+    def _set(self, file: Path, setting: str) -> None:
+        try:
+            file.write_text(setting)
         except OSError as problem:
-            self._log(f"cannot set {FORWARDING}: {problem.strerror}")
+            self._log(f"cannot set {file}: {problem.strerror}")
 
     def _command(self, what: str, command: str) -> None:
         """A program and its arguments; a line for a shell it is not, whatever FreeS/WAN did."""
@@ -110,6 +136,7 @@ class Nothing:
         self.kernel: Kernel = FakeKernel()
         self.updown: Updown = self
         self.if_ids: dict[str, tuple[str, int]] = {}
+        self.left: list[Policy] = []
         self._listen = listen
 
     def local(self) -> Local:
@@ -166,7 +193,7 @@ def _clean_firewall(log: Log) -> None:
     _attempt(log, clean)
 
 
-def _attempt(log: Log, step: Callable[[], None]) -> None:
+def _attempt(log: Log, step: Callable[[], object]) -> None:
     try:
         step()
     except CygnetError as problem:

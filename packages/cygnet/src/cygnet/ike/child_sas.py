@@ -58,6 +58,11 @@ class ChildSas:
         """The quick modes over an SA that are not forgotten yet."""
         return list(self.quicks.get(sa, {}).values())
 
+    def answering(self, live: Live) -> bool:
+        """Whether the peer is about to bring up a connection, or an instance of it."""
+        name, under_way = live.connection.name, (q for found in self.quicks.values() for q in found.values())
+        return any(quick.state == "STATE_QUICK_R1" and quick.live.connection.name == name for quick in under_way)
+
     def lives_for(self, sa: IsakmpSa, ours: Selector, theirs: Selector) -> list[Live]:
         """The connections that are for this traffic. Raises Refused."""
         return self.engine.roster.for_traffic(sa, ours, theirs, self.engine.setup.virtual_private)

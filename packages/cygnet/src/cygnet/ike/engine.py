@@ -157,7 +157,7 @@ class Engine:
         self.now = max(now, self.now)
         name = self.tunnels.owner(event.reqid)
         live = self.roster.lives.get(name) if name else None
-        if live is None or live in self.initiation.pending or live.retry is not None:
+        if live is None or live in self.initiation.pending or live.retry is not None or self.children.answering(live):
             return
         self.log(f"{live.label}: traffic from {event.source} to {event.destination} asks for the tunnel")
         try:

@@ -60,6 +60,18 @@ class Registry:
         self._names[route.connection.name].pop(route.instance, None)
         self._reqids.pop(route.reqid, None)
 
+    def rival(self, route: Route, wanted: Span) -> Route | None:
+        """Who has the route to that network by another interface, or is up for the same traffic with another peer."""
+        for other in self._reqids.values():
+            span = other.span
+            if other.connection.name == route.connection.name or span.theirs.network != wanted.theirs.network:
+                continue
+            elsewhere = other.interface != route.interface and "transport" not in (span.mode, wanted.mode)
+            same = (span.ours, span.theirs) == (wanted.ours, wanted.theirs) and span.remote != wanted.remote
+            if (elsewhere and other.routed) or (same and other.children):
+                return other
+        return None
+
     def mark_routed(self, route: Route) -> None:
         """A route to its destination stands."""
         route.routed = route.span
