@@ -381,7 +381,9 @@ def test_the_boxs_own_policy_lets_tunnels_through(good: Scene) -> None:
     for line in render(parse(STOCK.read_bytes(), "/f", settings))["rules.v4"].splitlines():
         saved += f"[0:0] {line}\n" if line.startswith("-A") else f"{line}\n"
         if line in ("*raw", "*mangle", "*nat"):
-            saved += "".join(f":{chain} ACCEPT [0:0]\n" for chain in ("PREROUTING", "FORWARD", "OUTPUT", "POSTROUTING"))
+            saved += "".join(
+                f":{chain} ACCEPT [0:0]\n" for chain in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+            )
     assert [finding for finding in found(rules(saved)(good)) if finding.problems] == []
 
 
