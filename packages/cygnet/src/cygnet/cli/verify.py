@@ -12,6 +12,7 @@ from cygnet.cli.options import Options, parse
 from cygnet.cli.service import pid
 from cygnet.conf import ConfError, load, load_secrets
 from cygnet.conf.parameters import TABLES
+from cygnet.connection.local import away
 from cygnet.control.codes import CONTROL_BASE
 
 USAGE = ("ipsec verify [--config file] [--secretsfile file] [--ctlbase path]",)
@@ -75,6 +76,8 @@ def _configuration(path: Path) -> Iterator[Finding]:
     for one in found.connections.values():
         if one.weak:
             yield f'Connection "{one.name}"', "NOTE", [f"{one.where}: it allows weak {', '.join(one.weak)}"]
+        if reason := away(one):
+            yield f'Connection "{one.name}"', "NOTE", [f"{one.where}: it waits: {reason}"]
     if any(one.here.subnet for one in found.connections.values()) and FORWARDING.exists():
         off = FORWARDING.read_text().strip() == "0" and not found.setup.forward_control
         yield _judge("IP forwarding, for the subnets", *([f"{FORWARDING} is 0"] if off else []))

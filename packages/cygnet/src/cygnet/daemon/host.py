@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from cygnet.connection.connection import Address, Setup
-from cygnet.connection.local import Local
+from cygnet.connection.local import DEFAULT_ROUTE, Local
 from cygnet.errors import CygnetError
 from cygnet.kernel import links, sockets
 from cygnet.kernel.interface import Kernel
@@ -25,7 +25,7 @@ Log = Callable[[str], None]
 
 
 class Machine:
-    """This host. ``if_ids``: physical interface -> its (ipsecN, if_id)."""
+    """This host. ``if_ids``: physical interface, or %defaultroute -> its (ipsecN, if_id)."""
 
     bypass = staticmethod(sockets.bypass)
     encapsulate = staticmethod(sockets.encapsulate)
@@ -47,10 +47,12 @@ class Machine:
         self._command("prepluto", setup.prepluto)
         for physical, (name, if_id) in _numbered(setup).items():
             try:
-                links.create_interface(name, if_id, physical, setup.override_mtu)
+                links.create_interface(name, if_id, setup.override_mtu)
                 self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
                 self._log(str(problem))
+            if physical != DEFAULT_ROUTE and not (INTERFACES / physical).exists():
+                self._log(f"interfaces=: there is no interface {physical} now; {name} serves it when it comes")
         if setup.forward_control:
             self._forwarding = FORWARDING.read_text()
             self._forward("1")
@@ -132,7 +134,7 @@ Host = Machine | Nothing
 
 
 def _numbered(setup: Setup) -> dict[str, tuple[str, int]]:
-    """Physical interface -> (ipsecN, N + 1): an if_id of 0 is none."""
+    """Physical interface, or %defaultroute -> (ipsecN, N + 1): an if_id of 0 is none."""
     return {physical: (name, int(name.removeprefix("ipsec")) + 1) for name, physical in setup.interfaces}
 
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from cygnet.connection.connection import Address, Connection, Shunt, Type
+from cygnet.connection.connection import Address, Auto, Connection, HostKind, Shunt, Type
+from cygnet.connection.local import away
 from cygnet.errors import CygnetError
 from cygnet.kernel.interface import Kernel, KernelError
 from cygnet.kernel.policy import Direction, Policy
@@ -57,6 +58,8 @@ class Tunnels:
 
     def route(self, connection: Connection) -> None:
         """Lay the trap, or the shunt of a connection that is nothing else; then set the route to it."""
+        if (reason := away(connection)) and not (connection.here.default_host and connection.here.subnet):
+            raise KernelError(f'cannot route "{connection.name}" yet: {reason}')
         span = span_of_connection(connection)
         if span is None:
             raise KernelError(f'cannot route "{connection.name}": its peer can be anyone, so the peer has to call')
@@ -68,7 +71,7 @@ class Tunnels:
             self._rest(route, undo)
             self._attempt(partial(self._paths.keep, route))
             self._set_route(route, undo)
-        route.routing = Routing.UP if connection.type in SHUNTS else Routing.TRAP
+        route.routing = _at_rest(connection)
 
     def unroute(self, connection: Connection) -> None:
         """Take the route and the trap away. Refused while the tunnel is up."""
@@ -77,6 +80,22 @@ class Tunnels:
             raise KernelError(f'cannot unroute "{connection.name}" while it is up: take it down first')
         if route:
             self._withdraw(route)
+
+    def move(self, connection: Connection) -> None:
+        """Our own end has changed: what is routed is laid for the new one, and only then the old goes."""
+        routes = self._registry.of_connection(connection.name)
+        for route in routes:
+            self._move(route, replace(connection, there=route.connection.there) if route.instance else connection)
+        if not routes and connection.auto in (Auto.ROUTE, Auto.START) and connection.there.kind is HostKind.ADDRESS:
+            self.route(connection)
+
+    def relay(self) -> None:
+        """A link may have been away, and what led over it with it: lay it again. Never raises."""
+        for route in self._registry.everything():
+            if route.path:
+                self._attempt(partial(self._paths.keep, route))
+            if route.routed and route.connection.type is Type.PASSTHROUGH:
+                self._attempt(partial(self._call, "route", route))
 
     def inbound(self, child: ChildSa) -> None:
         """Be ready to receive: the inbound SAs, and policies that demand them."""
@@ -249,6 +268,21 @@ class Tunnels:
             self._attempt(partial(self._claim, route, way, (), []))
         route.routing = Routing.UNROUTED
 
+    def _move(self, route: Route, connection: Connection) -> None:
+        before = replace(route)
+        self._registry.move(route, connection)
+        if not route.routed or route.children:
+            return
+        with self._all_or_nothing() as undo:
+            undo.append(partial(vars(route).update, vars(before)))
+            self._rest(route, undo)
+            self._attempt(partial(self._paths.keep, route))
+            if route.interface != before.interface:
+                route.routed = None
+                self._set_route(route, undo)
+                self._unroute(before, before.routed)
+        route.routing = _at_rest(connection)
+
     def _set_route(self, route: Route, undo: Undo, peer_id: str = "") -> None:
         """Unless it stands already. What was routed before goes last, and not if another connection needs it."""
         before = route.routed
@@ -272,6 +306,10 @@ class Tunnels:
     def _call(self, verb: str, route: Route, peer_id: str = "", span: Span | None = None) -> None:
         facts = (route.connection, span or route.span, route.interface, route.reqid, peer_id)
         self._updown.run(Occasion(verb, *facts))
+
+
+def _at_rest(connection: Connection) -> Routing:
+    return Routing.UP if connection.type in SHUNTS else Routing.TRAP
 
 
 def _numbers(route: Route) -> tuple[int, int, int]:
