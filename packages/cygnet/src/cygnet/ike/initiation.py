@@ -37,10 +37,12 @@ class Initiation:
         self.pending: list[Live] = []
 
     def start(self, live: Live, attempt: Attempt | None) -> None:
-        """Bring a connection up, or anew if it is up. Raises CannotInitiate."""
+        """Bring a connection up, or anew if it is up; as soon as it can be. Raises CannotInitiate."""
         self._check(live.connection)
         live.wanted = True
         if reason := away(live.connection):
+            if attempt is None:
+                return
             raise CannotInitiate(f'"{live.connection.name}" ({live.connection.where}) waits: {reason}')
         if attempt:
             if live.attempt:

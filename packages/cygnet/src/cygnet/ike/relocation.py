@@ -24,7 +24,8 @@ def moved(engine: Engine, local: Local) -> None:
     changed = [(live, new) for live, new in lives if new != live.connection]
     elsewhere = [(live, new) for live, new in changed if _place(new) != _place(live.connection)]
     eager = [live for live, _ in elsewhere if _is_to_be_up(live)]
-    for live, new in elsewhere:
+    # Of what has waited nothing is old: a peer may have called since the address is back.
+    for live, new in [(live, new) for live, new in elsewhere if not away(live.connection)]:
         engine.take_down(live.connection.name, _story(new), tell_peer=live not in eager)
     for _, new in changed:
         for one in engine.roster.family(new.name):
@@ -36,7 +37,7 @@ def moved(engine: Engine, local: Local) -> None:
     for live, new in elsewhere:
         engine.log(f"{live.label}: {_story(new)}")
         live.wanted = live in eager
-        if live.wanted and not away(new):
+        if live.wanted and live.newest is None:
             engine.guard(partial(engine.initiation.start, live, None))
 
 

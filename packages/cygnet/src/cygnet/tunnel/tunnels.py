@@ -274,13 +274,13 @@ class Tunnels:
         if not route.routed or route.children:
             return
         with self._all_or_nothing() as undo:
-            undo.append(partial(vars(route).update, vars(before)))
+            undo.append(lambda: _place(route, before))
             self._rest(route, undo)
-            self._attempt(partial(self._paths.keep, route))
             if route.interface != before.interface:
                 route.routed = None
                 self._set_route(route, undo)
                 self._unroute(before, before.routed)
+        self._attempt(partial(self._paths.keep, route))
         route.routing = _at_rest(connection)
 
     def _set_route(self, route: Route, undo: Undo, peer_id: str = "") -> None:
@@ -306,6 +306,10 @@ class Tunnels:
     def _call(self, verb: str, route: Route, peer_id: str = "", span: Span | None = None) -> None:
         facts = (route.connection, span or route.span, route.interface, route.reqid, peer_id)
         self._updown.run(Occasion(verb, *facts))
+
+
+def _place(route: Route, before: Route) -> None:
+    route.interface, route.if_id, route.routed = before.interface, before.if_id, before.routed
 
 
 def _at_rest(connection: Connection) -> Routing:
