@@ -7,14 +7,19 @@ import os
 import select
 import socket
 from collections.abc import Iterator
-from ipaddress import ip_address
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
 
 import pytest
+from cygnet.connection.selector import Selector
 from cygnet.kernel import links, paths
 from cygnet.kernel.changes import Changes
-from test_kernel_host import HERE, PEER, ip, namespace
+from cygnet.kernel.interface import Acquire
+from cygnet.kernel.policy import Direction, Policy, Template
+from cygnet.kernel.xfrm import Xfrm, statistics
+from test_kernel_host import HERE, PEER, ip, kernel, namespace, send
 
-__all__ = ["namespace"]
+__all__ = ["kernel", "namespace"]
 TABLE = ("table", "51")
 
 
@@ -110,3 +115,17 @@ def test_an_ipv6_address_that_somebody_else_may_have_is_not_ours_yet() -> None:
     ip("address", "add", "2001:db8::7/64", "dev", "va")
     assert "tentative" in ip("address", "show", "dev", "va")
     assert ip_address("2001:db8::7") not in links.read_local().addresses["va"]
+
+
+def test_a_trap_whose_own_address_is_not_known_yet_holds_packets_back(kernel: Xfrm) -> None:
+    """The kernel would take the address of the link; there is no SA, and it asks."""
+    ours, theirs = (Selector(ip_network(network)) for network in ("192.0.2.1/32", "10.2.0.0/24"))
+    unknown = Template("esp", "tunnel", 0x4000, ip_address("0.0.0.0"), PEER)
+    kernel.put_policy(Policy(Direction.OUT, ours, theirs, 0x0C590000, templates=(unknown,)))
+    send("10.2.0.8")
+    assert [event.reqid for event in kernel.events() if isinstance(event, Acquire)] == [0x4000]
+    assert statistics()["XfrmOutNoStates"] == 1
+    # Its address comes: the policy is replaced in place.
+    kernel.put_policy(Policy(Direction.OUT, ours, theirs, 0x0C590000, templates=(replace(unknown, source=HERE),)))
+    assert ip("xfrm", "policy").count("tmpl src 192.0.2.1 dst 192.0.2.2") == 1
+    assert "0.0.0.0" not in ip("xfrm", "policy")
