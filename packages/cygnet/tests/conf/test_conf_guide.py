@@ -68,7 +68,7 @@ conn sample
 def test_an_opportunistic_standalone_system(read):
     found = read(STANDALONE.format(more=""), box=GATE)
     assert not found.problems
-    assert found.setup.interfaces == (("ipsec0", "eth0"),)
+    assert found.setup.interfaces == (("ipsec0", "%defaultroute"),)
     [one] = found.connections.values()
     assert (one.there.kind, one.there.keys_from_dns, one.auto, one.rekey) == (
         HostKind.OPPORTUNISTIC,

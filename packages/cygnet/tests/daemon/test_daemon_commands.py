@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cygnet.connection.connection import Connection, Setup
+from cygnet.connection.local import Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Selector
 from cygnet.control import client
@@ -45,6 +46,9 @@ conn bad
 SECRETS = '127.0.0.1 127.0.0.2 : PSK "a secret for two"\n'
 
 
+HERE = ip_address("127.0.0.1")
+
+
 class Engine:
     """What the daemon asks of an engine, remembered; ``refuse`` makes the next request fail."""
 
@@ -57,6 +61,7 @@ class Engine:
         self.waiting: list[tuple[Callable[[int, str], None], Callable[[int], None]]] = []
         self.refuse: Exception | None = None
         self.certificates = self
+        self.seen: list[Local] = []
 
     def forget(self) -> None:
         self._called("forget certificates")
@@ -94,6 +99,9 @@ class Engine:
 
     def mapped(self, event: object, _now: float) -> None:
         self._called("mapped", event)
+
+    def moved(self, local: Local, _now: float) -> None:
+        self.seen.append(local)
 
     def next_deadline(self) -> None:
         return None
@@ -138,7 +146,7 @@ class Box:
             place / "ipsec.secrets",
             str(place / "pluto"),
             *self.ports,
-            (ip_address("127.0.0.1"),),
+            (HERE,),
             True,
         )
         self.daemon = whole.Daemon(settings, Nothing(settings.listen), log.append)
@@ -334,11 +342,13 @@ def test_secrets_are_read_anew(box: Box, command: str) -> None:
     assert any(line.startswith("003") and "ipsec.secrets:3" in line for line in lines)
     assert f'002 loading secrets from "{box.place}/ipsec.secrets"' in lines
     assert (("forget certificates",) in box.engine.calls) is (command == "rereadall")
+    assert [local.addresses["lo"] for local in box.engine.seen] == [(HERE,)] * (command == "listen")
 
 
-def test_status_has_the_connections_and_what_was_left_out(box: Box) -> None:
+def test_status_has_the_interfaces_the_connections_and_what_was_left_out(box: Box) -> None:
     lines, status = box.ask("status")
     assert status == 0
+    assert lines[0] == "000 interface ipsec0/lo 127.0.0.1"
     assert '000 "west": unrouted' in lines
     assert any("10.1.0.0/240" in line for line in lines)
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from cygnet.connection.connection import Address, Setup
-from cygnet.connection.local import Local
+from cygnet.connection.local import DEFAULT_ROUTE, Local
 from cygnet.errors import CygnetError
 from cygnet.kernel import links, sockets
 from cygnet.kernel.interface import Kernel
@@ -27,7 +27,7 @@ Log = Callable[[str], None]
 
 
 class Machine:
-    """This host. ``if_ids``: physical interface -> its (ipsecN, if_id).
+    """This host. ``if_ids``: physical interface, or %defaultroute -> its (ipsecN, if_id).
 
     ``left``: policies of a daemon before us that go on stopping packets.
     """
@@ -57,12 +57,18 @@ class Machine:
         self._command("prepluto", setup.prepluto)
         for physical, (name, if_id) in _numbered(setup).items():
             try:
-                links.create_interface(name, if_id, physical, setup.override_mtu)
+                links.create_interface(name, if_id, setup.override_mtu)
                 self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
                 self._log(str(problem))
-            if setup.rp_filter is not None:
-                self._filter(physical, setup.rp_filter)
+            if physical != DEFAULT_ROUTE and not (INTERFACES / physical).exists():
+                self._log(f"interfaces=: there is no interface {physical} now; {name} serves it when it comes")
+        self.follow(setup, self.local())
+
+    def follow(self, setup: Setup, local: Local) -> None:
+        """The settings of the interfaces that are there now."""
+        for physical in self.if_ids if setup.rp_filter is not None else ():
+            self._filter(local.default_interface if physical == DEFAULT_ROUTE else physical, setup.rp_filter or 0)
 
     def ready(self, setup: Setup) -> None:
         """Connections are routed: traffic may come. Then what the administrator wants to be run."""
@@ -94,6 +100,8 @@ class Machine:
         The kernel takes the greater of an interface's setting and that of all: 0 may have to be loose (2) instead.
         """
         file, everywhere = FILTERS / physical / "rp_filter", FILTERS / "all" / "rp_filter"
+        if file in self._filters or not physical:
+            return
         try:
             self._filters[file], strict = file.read_text(), everywhere.read_text().strip() != "0"
         except OSError:
@@ -148,6 +156,9 @@ class Nothing:
         """Interfaces have numbers, though they are not there."""
         self.if_ids = _numbered(setup)
 
+    def follow(self, setup: Setup, local: Local) -> None:
+        """Nothing to set."""
+
     def ready(self, setup: Setup) -> None:
         """Nothing to do."""
 
@@ -168,7 +179,7 @@ Host = Machine | Nothing
 
 
 def _numbered(setup: Setup) -> dict[str, tuple[str, int]]:
-    """Physical interface -> (ipsecN, N + 1): an if_id of 0 is none."""
+    """Physical interface, or %defaultroute -> (ipsecN, N + 1): an if_id of 0 is none."""
     return {physical: (name, int(name.removeprefix("ipsec")) + 1) for name, physical in setup.interfaces}
 
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from cygnet.connection.connection import Address, Connection, Shunt, Type
+from cygnet.connection.connection import Address, Auto, Connection, HostKind, Shunt, Type
+from cygnet.connection.local import away
 from cygnet.errors import CygnetError
 from cygnet.kernel.interface import Kernel, KernelError
 from cygnet.kernel.policy import Action, Direction, Policy
@@ -66,6 +67,8 @@ class Tunnels:
 
     def route(self, connection: Connection) -> None:
         """Lay the trap, or the shunt of a connection that is nothing else; then set the route to it."""
+        if (reason := away(connection)) and not (connection.here.default_host and connection.here.subnet):
+            raise KernelError(f'cannot route "{connection.name}" yet: {reason}')
         span = span_of_connection(connection)
         if span is None:
             raise KernelError(f'cannot route "{connection.name}": its peer can be anyone, so the peer has to call')
@@ -75,7 +78,7 @@ class Tunnels:
         self._refuse_rival(route, span)
         with self._all_or_nothing() as undo:
             self._lay(route, partial(self._rest, route), undo)
-        route.routing = Routing.UP if connection.type in SHUNTS else Routing.TRAP
+        route.routing = _at_rest(connection)
 
     def unroute(self, connection: Connection) -> None:
         """Take the route and the trap away. Refused while the tunnel is up."""
@@ -84,6 +87,25 @@ class Tunnels:
             raise KernelError(f'cannot unroute "{connection.name}" while it is up: take it down first')
         if route:
             self._withdraw(route)
+
+    def move(self, connection: Connection) -> None:
+        """Our own end has changed: what is routed is laid for the new one, and only then the old goes."""
+        routes = self._registry.of_connection(connection.name)
+        for route in routes:
+            self._move(route, replace(connection, there=route.connection.there) if route.instance else connection)
+        if not routes and connection.auto in (Auto.ROUTE, Auto.START) and connection.there.kind is HostKind.ADDRESS:
+            self.route(connection)
+
+    def relay(self) -> None:
+        """A link may have been away, and what led over it with it: lay it again. Never raises."""
+        for route in self._registry.everything():
+            if route.path:
+                self._attempt(partial(self._paths.keep, route))
+            if route.routed and route.if_id:
+                # The doors are at interfaces, which may be others of the same name by now.
+                self._attempt(partial(self._protect if route.routing is Routing.UP else self._rest, route, []))
+            if route.routed and route.connection.type is Type.PASSTHROUGH:
+                self._attempt(partial(self._call, "route", route))
 
     def inbound(self, child: ChildSa) -> None:
         """Be ready to receive: inbound SAs, and policies that demand them. From now on nothing leaves in the clear."""
@@ -301,6 +323,21 @@ class Tunnels:
             self._attempt(partial(self._claim, route, way, (), []))
         route.routing = Routing.UNROUTED
 
+    def _move(self, route: Route, connection: Connection) -> None:
+        before = replace(route)
+        self._registry.move(route, connection)
+        if not route.routed or route.children:
+            return
+        with self._all_or_nothing() as undo:
+            undo.append(lambda: _place(route, before))
+            self._rest(route, undo)
+            if route.interface != before.interface:
+                route.routed = None
+                self._set_route(route, undo)
+                self._unroute(before, before.routed)
+        self._attempt(partial(self._paths.keep, route))
+        route.routing = _at_rest(connection)
+
     def _set_route(self, route: Route, undo: Undo, peer_id: str = "") -> None:
         """Unless it stands already. What was routed before goes last, and not if another connection needs it."""
         before = route.routed
@@ -324,6 +361,14 @@ class Tunnels:
     def _call(self, verb: str, route: Route, peer_id: str = "", span: Span | None = None) -> None:
         facts = (route.connection, span or route.span, route.interface, route.reqid, peer_id)
         self._updown.run(Occasion(verb, *facts))
+
+
+def _place(route: Route, before: Route) -> None:
+    route.interface, route.if_id, route.routed = before.interface, before.if_id, before.routed
+
+
+def _at_rest(connection: Connection) -> Routing:
+    return Routing.UP if connection.type in SHUNTS else Routing.TRAP
 
 
 def _numbers(route: Route) -> tuple[int, int, int]:

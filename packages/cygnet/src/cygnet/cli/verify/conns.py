@@ -9,6 +9,7 @@ from pathlib import Path
 from cygnet.cli.verify.scene import Finding, Problem, Scene, first
 from cygnet.connection.connection import AuthBy, Auto, Connection, End, HostKind, Type
 from cygnet.connection.identity import Identity
+from cygnet.connection.local import away
 from cygnet.errors import CygnetError
 from cygnet.why.host import Way
 
@@ -34,6 +35,11 @@ def _start(_scene: Scene, one: Connection) -> Iterator[Problem]:
     if one.auto in (Auto.ROUTE, Auto.START) and one.there.kind is HostKind.ANY:
         text = f"{one.where}: auto={one.auto.value}, but a peer that can be anyone has to call"
         yield Problem(text, "write auto=add", grave=False)
+
+
+def _away(_scene: Scene, one: Connection) -> Iterator[Problem]:
+    if reason := away(one):
+        yield Problem(f"{one.where}: it waits: {reason}", "it comes up by itself once it is there", grave=False)
 
 
 def _weak(_scene: Scene, one: Connection) -> Iterator[Problem]:
@@ -154,4 +160,4 @@ def _listed(identities: list[Identity]) -> str:
     return ", ".join(map(str, identities[:5]))
 
 
-CHECKS: tuple[Check, ...] = (_start, _weak, _subnets, _identities, _secret, _own_key, _peer_key, _certificates)
+CHECKS: tuple[Check, ...] = (_start, _away, _weak, _subnets, _identities, _secret, _own_key, _peer_key, _certificates)
