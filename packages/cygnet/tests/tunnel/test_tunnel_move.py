@@ -70,7 +70,8 @@ def test_another_link_with_an_ipsec_interface_of_its_own() -> None:
     gate.tunnels.route(NET)
     gate.tunnels.move(at(NET, "192.0.2.9", "ppp0"))
     assert gate.updown.routes == {("ipsec1", NET.there.subnet)}
-    assert {policy.if_id for policy in gate.kernel.policies.values() if policy.templates} == {2}
+    # Inside the interface, and at its door.
+    assert {policy.if_id for policy in gate.kernel.policies.values() if policy.templates} == {2, 0}
     assert gate.verbs == ["prepare", "route", "prepare", "route", "unroute"]
 
 
