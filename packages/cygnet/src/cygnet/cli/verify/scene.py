@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from cygnet.conf import Configuration
 from cygnet.connection.connection import Address, Auto, Connection, Type
-from cygnet.connection.local import Local
+from cygnet.connection.local import DEFAULT_ROUTE, Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Network
 from cygnet.why.host import Link, Way
@@ -87,8 +87,16 @@ class Scene:
 
     def virtual(self, connection: Connection) -> str:
         """Its ipsecN, "" if there is none."""
-        pairs = {physical: name for name, physical in self.configuration.setup.interfaces}
-        return pairs.get(connection.here.interface, "")
+        return {physical: name for name, physical in self.pairs}.get(connection.here.interface, "")
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Each ipsecN and its card; one that follows the default route has none while there is no such route."""
+        cards = [
+            (name, self.local.default_interface if physical == DEFAULT_ROUTE else physical)
+            for name, physical in self.configuration.setup.interfaces
+        ]
+        return [(name, card) for name, card in cards if card]
 
 
 def first(network: Network) -> Address:
