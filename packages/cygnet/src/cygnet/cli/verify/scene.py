@@ -85,6 +85,11 @@ class Scene:
         """Of these the ones in tunnel mode: their traffic goes by ipsecN."""
         return [one for one in self.connections if one.type is Type.TUNNEL]
 
+    def inward(self, network: Network) -> Way:
+        """How the hosts of a network behind this one are reached; the way to our own address in it would be lo."""
+        near = [name for at, name in self.attached.items() if at.version == network.version and at.overlaps(network)]
+        return Way(near[0]) if near else self.way(network[1] if network.num_addresses > 2 else network[0])
+
     def virtual(self, connection: Connection) -> str:
         """Its ipsecN, "" if there is none."""
         return {physical: name for name, physical in self.pairs}.get(connection.here.interface, "")
@@ -97,11 +102,6 @@ class Scene:
             for name, physical in self.configuration.setup.interfaces
         ]
         return [(name, card) for name, card in cards if card]
-
-
-def first(network: Network) -> Address:
-    """A host of a network, to ask for."""
-    return network[1] if network.num_addresses > 2 else network[0]
 
 
 def has_xfrm() -> bool:
