@@ -295,4 +295,4 @@ def test_settings_that_the_questions_name(read):
     found = read("config setup\n\tuniqueids=no\n\thidetos=no\n\tklipsdebug=all\n", box=GATE)
     assert not found.problems
     assert found.setup.unique_ids is False
-    assert list(found.setup.ignored) == ["hidetos", "klipsdebug"]
+    assert list(found.setup.ignored) == ["klipsdebug"]
