@@ -72,6 +72,11 @@ WRONG: dict[str, tuple[Facts, str]] = {
         "this box's own firewall stops IKE that comes in: `iptables -P INPUT DROP` has met 77 packets; `iptables -I user-input "
         "-p udp --dport 500 -i eth0 -j ACCEPT` lets it pass (for good: a line in /etc/cygnet/firewall, then `ipsec firewall --apply`).",
     ),
+    "a rule of one's own beside a policy": (
+        facts(DOWN, outer=firewall("[5:9] -A INPUT -p udp -j DROP", more=":user-input - [0:0]")),
+        "this box's own firewall stops IKE that comes in: `iptables -A INPUT -p udp -j DROP` has met 5 packets; `iptables -D INPUT "
+        "-p udp -j DROP` takes it away, `iptables -I INPUT -p udp --dport 500 -i eth0 -j ACCEPT` lets it pass.",
+    ),
     "no one may call": (
         facts(DOWN, outer=firewall("[0:0] -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT", "[9:0] -A INPUT -j DROP")),
         "this box's own firewall stops IKE that comes in: `iptables -A INPUT -j DROP`",

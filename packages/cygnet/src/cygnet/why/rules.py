@@ -57,7 +57,8 @@ def _let(firewall: Firewall, rule: Rule, packet: Packet) -> str:
     match = [str(word) for pair in words.items() if pair[1] for word in pair]
     before = replace(rule, chain=rule.chain if rule.words or not policy else own, words=(*match, "-j", "ACCEPT"))
     undo = f"`{rule.command('-D')}` takes it away, " if rule.words else ""
-    good = " (for good: a line in /etc/cygnet/firewall, then `ipsec firewall --apply`)" if policy else ""
+    of_policy = policy and not (rule.words and rule.chain in (packet.way, own))
+    good = " (for good: a line in /etc/cygnet/firewall, then `ipsec firewall --apply`)" if of_policy else ""
     return f"{undo}`{before.command('-I')}` lets it pass{good}."
 
 
