@@ -74,10 +74,14 @@ def write(box: Box, file: str, text: str, mode: str = "600") -> None:
     box.text(f"chmod {mode} {file}.sent && mv {file}.sent {file} && sync")
 
 
-def configure(side: Side, connections: str, secrets: str) -> None:
-    """Configuration and secrets of one box, whose daemon does not run. `forget` brings back what was there."""
+def configure(side: Side, connections: str, secrets: str, setup: str = "") -> None:
+    """Configuration and secrets of one box, whose daemon does not run. `forget` brings back what was there.
+
+    ``setup``: more lines of config setup.
+    """
     take_over(side)
-    write(side.box, CONFIGURATION, SETUP + connections, "644")
+    head = SETUP.replace("config setup\n", f"config setup\n{setup}")
+    write(side.box, CONFIGURATION, head + connections, "644")
     write(side.box, SECRETS, secrets)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cygnet.cli import look, main
 from cygnet.connection.selector import Selector
-from cygnet.kernel import encode
+from cygnet.kernel import encode, structs
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.kernel.sa import Algorithm, Sa, SaKey
 from cygnet.why import xfrm
@@ -101,6 +101,15 @@ def test_traffic_without_a_tunnel(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         ],
     )
     assert [line.split()[-1] for line in lines if "->" in line and "=>" in line] == ["%trap", "%pass", "%drop"]
+
+
+def test_what_was_refused_is_counted_with_its_sa(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = structs.SA_STATS_AT
+    refused = sa(0xDEF, False)[:at] + structs.STATS.pack(1, 2, 4) + sa(0xDEF, False)[at + structs.STATS.size :]
+    lines = show(monkeypatch, capsys, [refused, sa(0xABC, True)], [])
+    assert [" ooo_errs=3 auth_errs=4 " in line for line in lines if line.startswith("esp0x")] == [False, True]
 
 
 def test_without_the_right_to_look_there_is_one_sentence(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cygnet.connection.connection import Connection, Setup
+from cygnet.connection.local import Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Selector
 from cygnet.control import client
@@ -45,6 +46,9 @@ conn bad
 SECRETS = '127.0.0.1 127.0.0.2 : PSK "a secret for two"\n'
 
 
+HERE = ip_address("127.0.0.1")
+
+
 class Engine:
     """What the daemon asks of an engine, remembered; ``refuse`` makes the next request fail."""
 
@@ -57,6 +61,7 @@ class Engine:
         self.waiting: list[tuple[Callable[[int, str], None], Callable[[int], None]]] = []
         self.refuse: Exception | None = None
         self.certificates = self
+        self.seen: list[Local] = []
 
     def forget(self) -> None:
         self._called("forget certificates")
@@ -94,6 +99,9 @@ class Engine:
 
     def mapped(self, event: object, _now: float) -> None:
         self._called("mapped", event)
+
+    def moved(self, local: Local, _now: float) -> None:
+        self.seen.append(local)
 
     def next_deadline(self) -> None:
         return None
@@ -138,7 +146,7 @@ class Box:
             place / "ipsec.secrets",
             str(place / "pluto"),
             *self.ports,
-            (ip_address("127.0.0.1"),),
+            (HERE,),
             True,
         )
         self.daemon = whole.Daemon(settings, Nothing(settings.listen), log.append)
@@ -218,6 +226,17 @@ def test_all_routes_stand_before_anything_is_forwarded(
     box = start(config)
     assert seen == [len(box.daemon.host.kernel.policies)]  # type: ignore[union-attr]
     assert seen > [0]
+
+
+def test_a_conn_that_another_is_in_the_way_of_is_loaded_with_a_warning(start: Callable[..., Box]) -> None:
+    """Given two peers for one traffic, when either is loaded, then both places are said."""
+    rival = "conn rival\n\tright=127.0.0.3\n\tleftsubnet=10.1.0.0/24\n\trightsubnet=10.2.0.0/24\n\tauto=add\n"
+    box = start(CONFIG + rival)
+    lines, status = box.ask("replace", "rival")
+    assert status == 0
+    assert any('conf:19: conn "rival" is for the same traffic as conn "west" at ' in line for line in lines), lines
+    assert any("conf:8" in line for line in lines)
+    assert not any("same traffic" in line for line in box.ask("replace", "spare")[0])
 
 
 CASES = [
@@ -323,11 +342,13 @@ def test_secrets_are_read_anew(box: Box, command: str) -> None:
     assert any(line.startswith("003") and "ipsec.secrets:3" in line for line in lines)
     assert f'002 loading secrets from "{box.place}/ipsec.secrets"' in lines
     assert (("forget certificates",) in box.engine.calls) is (command == "rereadall")
+    assert [local.addresses["lo"] for local in box.engine.seen] == [(HERE,)] * (command == "listen")
 
 
-def test_status_has_the_connections_and_what_was_left_out(box: Box) -> None:
+def test_status_has_the_interfaces_the_connections_and_what_was_left_out(box: Box) -> None:
     lines, status = box.ask("status")
     assert status == 0
+    assert lines[0] == "000 interface ipsec0/lo 127.0.0.1"
     assert '000 "west": unrouted' in lines
     assert any("10.1.0.0/240" in line for line in lines)
 

@@ -33,7 +33,7 @@ forward wan https to 2001:db8:77::10
 deny guest any smtp log
 allow lan wan
 allow guest wan tcp 80,443,8000-8010
-allow guest wan udp 443
+allow guest wan udp 443 sctp 7
 reject lan,guest dmz telnet
 allow lan dmz ssh to 10.5.9.4 10.5.9.5
 allow vpn lan from 10.9.0.0/16 to 192.168.77.0/24

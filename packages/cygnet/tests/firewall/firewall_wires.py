@@ -116,7 +116,8 @@ class Wires:
         """What becomes of each; all from one port, if that is given."""
         fates = [Fate()] * len(packets)
         for number, packet in enumerate(packets):
-            if number % HANDFUL == 0 or (packet.target != "box" and self.lead(packet.target, packet.destination)):
+            moved = packet.target != "box" and self.lead(packet.target, packet.destination)
+            if moved or number % HANDFUL == 0:
                 self._collect(fates, packets)
             self._send(packet, number, from_port)
         self._collect(fates, packets)

@@ -23,6 +23,7 @@ CABLES = {
     "dmz": Cable("br0", "10.5.9", "2001:db8:59"),
     "vpn": Cable("ipsec0", "10.9.0", "2001:db8:9"),
 }
+SCTP = 132
 POLICIES = {"example": EXAMPLE, "stock": STOCK.read_text()}
 
 
@@ -67,11 +68,11 @@ def expected(found: Policy, packet: Packet) -> Fate:
 
 
 def can_be_sent(row: Row) -> bool:
-    """IPv6 takes AH for a header of what is behind it; ESP has no ports, so it has one way to one peer."""
+    """IPv6 takes AH for a header of what is behind it; ESP has no ports, so it has one way to one peer; no SCTP here."""
     packet = row.packet
     twice = packet.origin == "box" and packet.protocol in (ESP, AH) and bool(row.destination)
     version_6 = packet.source.version == 6 and packet.protocol == AH
-    return "vpn" not in (packet.origin, packet.target) and not twice and not version_6
+    return "vpn" not in (packet.origin, packet.target) and packet.protocol != SCTP and not twice and not version_6
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -114,7 +115,7 @@ def test_what_comes_back_belongs_to_a_connection(wires: Wires) -> None:
 
 def test_the_wan_may_itself_be_a_private_network(wires: Wires) -> None:
     """Given a name server and a gateway there, then what lines name passes between them and the box, nothing else does."""
-    load(policy(STOCK.read_text()))
+    load(policy(STOCK.read_text() + "allow wan box udp 9"))
     near, box = ip_address("10.0.0.9"), at("wan", 1)
     wires.lead("wan", near)
     out = Fate("wan", str(box), str(near))
@@ -127,16 +128,32 @@ def test_the_wan_may_itself_be_a_private_network(wires: Wires) -> None:
         for protocol, port in ((UDP, 500), (ESP, 0), (ICMP, 8), (TCP, 22))
     ]
     assert wires.send(begun) == [Fate("box")] * 3 + [Fate()]
+    assert wires.send([Packet("wan", "box", near, box, UDP, 9)]) == [Fate("box")]
+    answers = [Packet("box", "wan", box, near, UDP, port) for port in (FIRST_PORT, FIRST_PORT + 1)]
+    assert wires.send(answers, from_port=9) == [out, Fate()]
+    # A peer behind a translator knows the box's port, and has any.
+    assert wires.send(answers[1:], from_port=4500) == [out]
 
 
-def test_a_tunnels_connection_does_not_go_on_in_clear(wires: Wires) -> None:
-    """Given an answer to a question that went into a tunnel, then it is not taken from the WAN, connection or not."""
-    load(policy(STOCK.read_text()))
-    lan, far = at("lan", HERE), at("vpn", THERE)
-    assert wires.send([Packet("lan", "vpn", lan, far, UDP, 7)]) == [Fate("vpn", str(lan), str(far))]
-    assert wires.send([Packet("wan", "lan", far, lan, UDP, FIRST_PORT)], from_port=7) == [Fate()]
-    wires.lead("wan", far)
-    assert wires.send([Packet("lan", "wan", lan, far, UDP, 7)]) == [Fate(refused=True)]
+FAR = {4: "203.0.113.9", 6: "2001:db8:ffff::9"}
+
+
+@pytest.mark.parametrize("version", FAR)
+def test_a_tunnels_connection_never_goes_on_in_clear(wires: Wires, version: int) -> None:
+    """Given a question that went into a tunnel to addresses that are nobody's, then its answer is not taken from the WAN.
+
+    And when its route is gone, it is not repeated there in clear, although a new one is free to go.
+    """
+    load(policy("zone wan eth0\nzone lan eth1\nzone vpn ipsec+\nallow lan vpn\nallow lan wan\nallow box wan"))
+    far, lan, own = ip_address(FAR[version]), at("lan", HERE, version), at("wan", 1, version)
+    for origin, source in (("lan", lan), ("box", own)):
+        assert wires.send([Packet(origin, "vpn", source, far, UDP, 7)]) == [Fate("vpn", str(source), str(far))]
+        to = "lan" if origin == "lan" else "box"
+        assert wires.send([Packet("wan", to, far, source, UDP, FIRST_PORT)], from_port=7) == [Fate()]
+        wires.lead("wan", far)
+        again, new = wires.send([Packet(origin, "wan", source, far, UDP, port) for port in (7, 8)])
+        assert again == Fate(refused=origin == "lan")
+        assert new == Fate("wan", str(source), str(far))
 
 
 def at(name: str, number: int, version: int = 4) -> Address:

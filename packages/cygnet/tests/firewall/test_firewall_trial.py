@@ -50,7 +50,9 @@ class Machine:
 
     def until(self, happened: Callable[[], bool]) -> None:
         """Wait for the process that watches the time."""
+        deadline = time.monotonic() + 60
         while not happened():
+            assert time.monotonic() < deadline, "the rules before never came back"
             time.sleep(0.02)
 
 
@@ -239,11 +241,22 @@ def test_the_policy_in_force_is_shown_in_words_with_what_was_dropped(box: Machin
     assert "  wan -> box        IKE, ESP and AH\n" in shown
     assert "         7  from a false source\n" in shown
     assert "Rules of others\n  none\n" in shown
+    network = box.root / "etc/cygnet/network"
+    network.write_text(NETWORK.replace("eth0", "ppp0"))
+    assert f"{network} is another one by now: ipsec firewall --apply makes the rules anew" in box.does()
     tables("iptables", "-P", "INPUT", "ACCEPT")
     for word in ("-F", "-X"):
         tables("iptables", word)
         tables("ip6tables", word)
     assert "NOT LOADED" in box.does()
+
+
+def test_what_is_not_there_is_named(box: Machine) -> None:
+    status, said = box.ipsec()
+    assert (status, said) == (1, f"ipsec firewall: {box.kept}/firewall: cannot be read: No such file or directory\n")
+    box.does("--apply", "--confirm")
+    (box.kept / "rules.v4").unlink()
+    assert box.ipsec()[1].endswith(f"{box.kept}/rules.v4: cannot be read: No such file or directory\n")
 
 
 def test_the_table_of_promises_is_tab_separated(box: Machine) -> None:

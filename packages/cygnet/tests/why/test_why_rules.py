@@ -221,9 +221,7 @@ def test_the_stock_policy_of_a_box_is_in_no_tunnels_way() -> None:
     for line in render(parse_policy(STOCK.read_bytes(), "/f", settings))["rules.v4"].splitlines():
         saved += f"[0:0] {line}\n" if line.startswith("-A") else f"{line}\n"
         if line in ("*raw", "*mangle", "*nat"):
-            saved += (
-                ":PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
-            )
+            saved += ":PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
     stock = parse(saved)
     for said in (UP, TRIED | {"sent": "2 9 x"}, TRIED | {"nat": "here"}, DOWN | {"routing": "prospective erouted"}):
         assert diagnose(facts(said, out=Carried(1), back=Carried(1), outer=stock, inner=stock)).works

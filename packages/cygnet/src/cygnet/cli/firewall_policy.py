@@ -46,7 +46,7 @@ def _state(places: Places, policy: Policy, saved: list[str]) -> Iterator[str]:
         yield f"ON TRIAL, for {left} s more: ipsec firewall --confirm keeps it, --revert takes it back"
     if not any(line.startswith(OURS) for line in saved):
         yield "NOT LOADED: the kernel has no rules of it; ipsec firewall --apply loads them"
-    if policy.digest not in (in_force(places) / "rules.v4").read_text().partition("\n")[0]:
+    if policy.digest.encode() not in read_bytes(in_force(places) / "rules.v4"):
         yield f"{places.network} is another one by now: ipsec firewall --apply makes the rules anew"
     if places.description.exists() and read_bytes(places.description) != read_bytes(in_force(places) / DESCRIPTION):
         yield f"{places.description} is another one by now: ipsec firewall --apply loads it"

@@ -14,7 +14,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from cygnet.cli.options import Options, parse
-from cygnet.kernel.policy import Direction, Policy
+from cygnet.kernel.policy import Policy
+from cygnet.tunnel.policies import fates
 from cygnet.why import xfrm
 from cygnet.why.xfrm import Association
 
@@ -42,19 +43,21 @@ def run(words: list[str]) -> int:
 def eroutes(associations: list[Association] | None = None) -> list[str]:
     """What is done with which traffic, by which of the SAs (of all, if none are given)."""
     known = xfrm.associations() if associations is None else associations
-    return sorted(_eroute(one, known) for one in xfrm.policies() if one.direction is Direction.OUT)
+    return sorted(_eroute(policy, word, known) for policy, word in fates(xfrm.policies()))
 
 
-def _eroute(policy: Policy, associations: list[Association]) -> str:
+def _eroute(policy: Policy, word: str, associations: list[Association]) -> str:
     """What is done with which traffic."""
-    return f"{policy.source!s:18} -> {policy.destination!s:18} => {xfrm.target(policy, associations)}"
+    return f"{policy.source!s:18} -> {policy.destination!s:18} => {word or xfrm.target(policy, associations)}"
 
 
 def _described(one: Association, now: int) -> str:
     count = one.counters
+    errors = {"ooo_errs": count.replay_drops, "auth_errs": count.integrity_failures}
     used = f" idle={now - count.last_used}" if count.last_used else ""
     life = f"bytes({count.bytes},0,0)addtime({now - count.added},0,0)packets({count.packets},0,0)"
-    return f"{one} {one.algorithms}: src={one.source} life(c,s,h)={life}{used}"
+    found = "".join(f" {name}={number}" for name, number in errors.items() if number)
+    return f"{one} {one.algorithms}: src={one.source}{found} life(c,s,h)={life}{used}"
 
 
 def _interfaces() -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """``ipsec showdefaults``: what %defaultroute stands for in ipsec.conf(5) now.
 
 Four lines: the interface of the default route, its ipsecN, its address, and the next router, empty on a point-to-point
-link. They are those of this moment; the daemon looks at them when it starts, at ipsec auto --ready and at --add.
+link. They are those of this moment; the daemon follows them when they change.
 
 Exit status: 0, 1 if there is no default route, or interfaces= leaves its interface out.
 """
@@ -22,6 +22,7 @@ def run(words: list[str]) -> int:
     """The command."""
     given, _ = parse("ipsec showdefaults", USAGE, OPTIONS, words)
     from cygnet.conf import load
+    from cygnet.connection.local import DEFAULT_ROUTE
     from cygnet.kernel.links import read_local
 
     local = read_local()
@@ -30,7 +31,8 @@ def run(words: list[str]) -> int:
             "there is no default route, so %defaultroute stands for nothing: ip route add default via ..."
         )
     setup = load(Path(given.get("--config", f"{confdir()}/ipsec.conf")), local, lambda _: ()).setup
-    virtual = next((name for name, physical in setup.interfaces if physical == local.default_interface), "")
+    known = (local.default_interface, DEFAULT_ROUTE)
+    virtual = next((name for name, physical in setup.interfaces if physical in known), "")
     if not virtual:
         raise CygnetError(
             f"interfaces= has no pair for {local.default_interface}, where the default route goes: write %defaultroute"

@@ -83,7 +83,8 @@ class End:
     ``nexthop``: None for %direct.  ``subnet``: None is the host itself.
     ``id``: None where it follows from the host's address.  ``public_keys``: RFC 3110 blobs of rsasigkey=.
     ``cert``: path of the certificate, None without.  ``ca``: subject of the CA asked for, "" for any.
-    ``interface``: name of the physical interface that ``host`` is on (only of ``here``), "" if not known.
+    ``default_host``, ``default_hop``: ``host`` and ``nexthop`` are what the default route says (%defaultroute).
+    ``interface``: name of the physical interface that ``host`` is on (only of ``here``), "" while it is on none.
     """
 
     side: str
@@ -104,6 +105,8 @@ class End:
     updown: str = ""
     firewall: bool = False
     source_ip: Address | None = None
+    default_host: bool = False
+    default_hop: bool = False
     interface: str = ""
 
     @property
@@ -161,7 +164,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Setup:
-    """``config setup``: what holds for the daemon. ``interfaces``: (ipsecN, physical) pairs, as resolved.
+    """``config setup``: what holds for the daemon. ``interfaces``: (ipsecN, physical or %defaultroute) pairs.
 
     ``rp_filter``: what the physical interfaces' is set to, None leaves it. ``crl_check_interval`` 0: never.
     ``pluto`` False: the daemon is not started. ``pluto_wait``: starting waits for each ``auto=start``.
@@ -178,6 +181,7 @@ class Setup:
     postpluto: str = ""
     syslog: str = "daemon.error"
     override_mtu: int = 0
+    hide_tos: bool = True
     virtual_private: tuple[Network, ...] = ()
     strict_crl: bool = False
     port: int = 500

@@ -11,23 +11,25 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from cygnet.firewall.policy import BOX, TUNNELS, VERSIONS, Forward, Line, Network, Policy, Zone, of_version, owners
-from cygnet.firewall.services import AH, EVERYTHING, ICMP, ICMP6, IKE, Service
+from cygnet.firewall.services import AH, EVERYTHING, ICMP, ICMP6, IKE, TCP, UDP, Service
 
 TABLES = ("raw", "mangle", "nat", "filter")
 CHAINS = {"INPUT": "to-box", "FORWARD": "through", "OUTPUT": "from-box"}
 USER_CHAINS = ("user-input", "user-forward", "user-output")
-# Of packets that are to be masqueraded; another bit than the daemon's own (kernel/ours.py).
-MASQUERADE = "0x20000000/0x20000000"
+# Marks, other bits than the daemon's own (kernel/ours.py): of packets that are to be masqueraded; of connections whose
+# first packet came by a tunnel, or went into one.
+MASQUERADE, CAME, WENT = (f"{bit:#010x}/{bit:#010x}" for bit in (1 << 29, 1 << 28, 1 << 27))
 CLEAR_IN, CLEAR_OUT = "-m policy --dir in --pol none", "-m policy --dir out --pol none"
 TUNNEL_IN, TUNNEL_OUT = "-m policy --dir in --pol ipsec", "-m policy --dir out --pol ipsec"
-ANSWER = "-m conntrack --ctstate ESTABLISHED --ctdir REPLY "
+KNOWN = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+LOST = "-m conntrack --ctstate INVALID -j DROP"
+NOTED = "-m conntrack --ctstate NEW {} -j CONNMARK --set-xmark {}"
 LIMIT = "-m limit --limit 6/minute --limit-burst 12"
 REJECT = {4: "REJECT --reject-with icmp-admin-prohibited", 6: "REJECT --reject-with icmp6-adm-prohibited"}
 TARGETS = {"allow": "ACCEPT", "deny": "DROP", "reject": "refuse"}
 # Without these nothing works for long: errors of ICMP, and neighbours, routers and multicast groups of IPv6.
 NEEDED_ICMP = {4: (3, 11, 12), 6: (1, 2, 3, 4, 130, 131, 132, 133, 134, 135, 136, 143)}
 ICMP_TYPE = {ICMP: "--icmp-type", ICMP6: "--icmpv6-type"}
-ECHO_REPLY = {8: 0, 128: 129}
 # The names that iptables knows without a file of them.
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 51: "ah", 58: "ipv6-icmp", 132: "sctp"}
 # What IPComp leaves as it was arrives as a tunnel's packet in ESP, before it is opened.
@@ -75,12 +77,20 @@ class _Family:
         ]
 
     def mangle(self) -> list[str]:
-        """TCP fits the path: here, and nowhere else. What is to be masqueraded is known here by where it came from."""
-        rules = ["-A passing -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"]
+        """TCP fits the path: here, and nowhere else. What is seen here alone is noted: where from, by which way."""
+        rules = [
+            "-A passing -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+            *(f"-A {chain} {NOTED.format(TUNNEL_IN, CAME)}" for chain in ("arriving", "passing")),
+            *(
+                f"-A {chain} {NOTED.format(into, WENT)}"
+                for chain, into in product(("leaving", "passing"), (f"-o {TUNNELS}", TUNNEL_OUT))
+            ),
+        ]
         for one in self.policy.masquerades if self.version == 4 else ():
             for came, goes in product(self.came(one.origin), self.goes(one.target)):
                 rules.append(f"-A passing {came}{goes}{_note(one.where)}-j MARK --set-xmark {MASQUERADE}")
-        return [*_chains("passing"), "-A FORWARD -j passing", *rules]
+        chains = {"INPUT": "arriving", "FORWARD": "passing", "OUTPUT": "leaving"}
+        return [*_chains(*chains.values()), *(f"-A {name} -j {chain}" for name, chain in chains.items()), *rules]
 
     def nat(self) -> list[str]:
         rules = []
@@ -101,43 +111,39 @@ class _Family:
         ]
 
     def filter(self) -> list[str]:
-        known, lost = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-m conntrack --ctstate INVALID -j DROP"
         return [
             ":INPUT DROP [0:0]",
             ":FORWARD DROP [0:0]",
             ":OUTPUT ACCEPT [0:0]",
             *_chains("to-box", "through", "from-box", *USER_CHAINS, "refuse", "log-allow", "log-deny", "log-reject"),
-            *_chains("clear-to-box", "clear-in", "clear-out", "unproven", "came-clear", "goes-clear"),
+            *_chains("strays-in", "strays-out", "clear-in", "clear-out", "came-clear", "goes-clear"),
             *(f"-A {builtin} -j {chain}" for builtin, chain in CHAINS.items()),
             "-A to-box -i lo -j ACCEPT",
-            "-A to-box -j clear-to-box",
-            f"-A to-box {known}",
+            "-A to-box -j strays-in",
+            f"-A to-box {KNOWN}",
             *(f"-A to-box {match}-j ACCEPT" for match in self.needed()),
-            f"-A to-box {lost}",
+            f"-A to-box {LOST}",
             *(f"-A to-box -p {number} {TUNNEL_IN} -j ACCEPT" for number in INNER),
             "-A to-box -j user-input",
             *self.lines("to-box"),
             "-A to-box -m addrtype ! --dst-type LOCAL -j DROP",
             *_limited("to-box"),
-            "-A through -j clear-in",
-            "-A through -j clear-out",
-            f"-A through {known}",
-            f"-A through {lost}",
+            *(f"-A through -j {chain}" for chain in ("strays-in", "strays-out", "clear-in", "clear-out")),
+            f"-A through {KNOWN}",
+            f"-A through {LOST}",
             "-A through -j user-forward",
             *self.forwarded(),
             *self.lines("through"),
             *_limited("through"),
+            "-A from-box -j strays-out",
+            f"-A from-box {KNOWN}",
             "-A from-box -j user-output",
             *self.lines("from-box"),
-            *self.exempt("from-box", "ACCEPT", asks=True, back=True),
             "-A from-box -j clear-out",
+            *_strays("strays-in", CLEAR_IN, CAME, WENT, "came-clear"),
+            *_strays("strays-out", f"! -o {TUNNELS} {CLEAR_OUT}", WENT, CAME, "goes-clear"),
             *self.private("clear-in", "-s", self.came, "came-clear"),
             *self.private("clear-out", "-d", self.goes, "goes-clear"),
-            *self.private("clear-to-box", "-s", self.came, "unproven"),
-            *(f"-A unproven {match}-j RETURN" for match in self.needed()),
-            *self.exempt("unproven", "RETURN", asks=True, back=False),
-            *self.exempt("unproven", "RETURN", asks=False, back=True),
-            "-A unproven -j came-clear",
             *_logged("came-clear", "came in clear", "DROP"),
             *_logged("goes-clear", "not in clear", REJECT[self.version]),
             "-A refuse -p tcp -j REJECT --reject-with tcp-reset",
@@ -158,33 +164,17 @@ class _Family:
                     yield from self.line(chain, line, origin, target)
 
     def line(self, chain: str, line: Line, origin: str, target: str) -> Iterator[str]:
-        """The rules of one line from one zone to one."""
+        """A rule for each way, service and pair of networks."""
         jump = f"log-{line.action}" if line.log else TARGETS[line.action]
-        for match in self.matches(line, origin, target):
-            yield f"-A {chain} {match}{_note(line.where)}-j {jump}"
-
-    def matches(self, line: Line, origin: str, target: str, back: bool = False) -> Iterator[str]:
-        """A match for each way, service and pair of networks; ``back``: for the answers."""
-        came, goes = (target, origin) if back else (origin, target)
-        sources, destinations = (line.destinations, line.sources) if back else (line.sources, line.destinations)
-        side = "sport" if back else "dport"
+        # A peer behind a translator has another port than its own, and knows ours.
         services = [
-            _service(one, self.version, "port" if one == IKE[0] and origin == BOX else side)
+            _service(one, self.version, either=one == IKE[0] and origin == BOX)
             for one in line.services
             if one.version in (0, self.version)
         ]
-        parts = self.addresses("-s", sources), self.addresses("-d", destinations), services
-        for match in product(self.came(came), self.goes(goes), *parts):
-            yield "".join(match) + (ANSWER if back else "")
-
-    def exempt(self, chain: str, jump: str, asks: bool, back: bool) -> Iterator[str]:
-        """What lines allow between the box itself and a zone that is for tunnels else; ``asks``: the zone begins."""
-        for one in self.policy.private:
-            ends = (one.zone, BOX) if asks else (BOX, one.zone)
-            for line in self.policy.lines:
-                if line.action == "allow" and ends[0] in line.origins and ends[1] in line.targets:
-                    for match in self.matches(line, *ends, back):
-                        yield f"-A {chain} {match}{_note(line.where)}-j {jump}"
+        parts = self.addresses("-s", line.sources), self.addresses("-d", line.destinations), services
+        for match in product(self.came(origin), self.goes(target), *parts):
+            yield f"-A {chain} {''.join(match)}{_note(line.where)}-j {jump}"
 
     def forwarded(self) -> Iterator[str]:
         """What nat sent on: by its new address, and only what came to the box's own."""
@@ -246,8 +236,8 @@ def _chain(origin: str, target: str) -> str:
     return "from-box" if origin == BOX else "through"
 
 
-def _service(service: Service, version: int, side: str = "dport") -> str:
-    """A match for it: for packets towards it (dport), for answers (sport), or for both (port)."""
+def _service(service: Service, version: int, either: bool = False) -> str:
+    """A match for packets to it; ``either``: or from it."""
     number, ports = service.protocol, service.ports
     if service == EVERYTHING:
         return ""
@@ -257,12 +247,11 @@ def _service(service: Service, version: int, side: str = "dport") -> str:
     if not ports:
         return protocol
     if number in ICMP_TYPE:
-        asked = ports[0][0]
-        return f"{protocol}{ICMP_TYPE[number]} {ECHO_REPLY.get(asked, asked) if side == 'sport' else asked} "
+        return f"{protocol}{ICMP_TYPE[number]} {ports[0][0]} "
     written = [f"{first}:{last}" if last > first else str(first) for first, last in ports]
-    if len(written) == 1 and side != "port":
-        return f"{protocol}--{side} {written[0]} "
-    return f"{protocol}-m multiport --{side}s {','.join(written)} "
+    if len(written) == 1 and number in (TCP, UDP):
+        return f"{protocol}--dport {written[0]} "
+    return f"{protocol}-m multiport --{'ports' if either else 'dports'} {','.join(written)} "
 
 
 def _destination(one: Forward) -> str:
@@ -273,6 +262,14 @@ def _destination(one: Forward) -> str:
 def _note(where: str) -> str:
     """Where in the policy a rule comes from, for whoever reads the rules."""
     return f"-m comment --comment line:{where.rpartition(':')[2]} "
+
+
+def _strays(chain: str, clear: str, forth: str, back: str, jump: str) -> list[str]:
+    """What is in clear of a connection that is a tunnel's: no packet goes on beside it, and none is put into it."""
+    for_each = ((forth, "ORIGINAL"), (back, "REPLY"))
+    return [
+        f"-A {chain} -m connmark --mark {mark} -m conntrack --ctdir {way} {clear} -j {jump}" for mark, way in for_each
+    ]
 
 
 def _chains(*names: str) -> list[str]:

@@ -11,10 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Address, Connection, Setup
+from cygnet.connection.local import Local, away
 from cygnet.connection.secret import Secrets
 from cygnet.crypto.transforms import WEAK
 from cygnet.errors import CygnetError
-from cygnet.ike import dispatch, fragments
+from cygnet.ike import dispatch, fragments, relocation
 from cygnet.ike.certificates import Certificates
 from cygnet.ike.child_sas import ChildSas
 from cygnet.ike.dead_peers import DeadPeers
@@ -83,11 +84,14 @@ class Engine:
         named = self.certificates.name(connection)
         self.tunnels.add(named)
         self.roster.add(named)
+        if reason := away(named):
+            self.log(f'"{named.name}" ({named.where}) waits: {reason}')
 
     def delete(self, name: str, now: float) -> None:
         """Take a connection down and forget it. Raises CygnetError if there is none."""
+        self.now = max(now, self.now)
         connection = self.roster.get(name).connection
-        self.terminate(name, now)
+        self.take_down(name, "deleted")
         self.roster.remove(name)
         self.tunnels.forget(connection)
 
@@ -101,28 +105,33 @@ class Engine:
     def terminate(self, name: str, now: float) -> None:
         """Take a connection down, and tell the peer. Raises CygnetError if there is none."""
         self.now = max(now, self.now)
+        self.take_down(name, "taken down by ipsec auto --down")
+
+    def take_down(self, name: str, reason: str, tell_peer: bool = True) -> None:
+        """The same for whatever reason. An ISAKMP SA that another connection can use goes over to it."""
         for live in self.roster.family(name):
-            self.initiation.cancel(live, "taken down by ipsec auto --down")
+            self.initiation.cancel(live, reason)
             for quick in [q for found in self.children.quicks.values() for q in found.values() if q.live is live]:
                 if quick.child is None:
                     self.children.forget(quick)
                 elif quick.state == "STATE_QUICK_R1":
-                    quick.given_up("taken down")
+                    quick.given_up(reason)
             for child in list(live.children):
-                self.children.remove(live, child, "taken down", tell_peer=True)
+                self.children.remove(live, child, reason, tell_peer)
             for sa in [sa for sa in self.isakmp.sas if sa.live is live]:
                 heirs = [one for one in self.roster.everyone() if one is not live and (one.children or one.wanted)]
                 heir = next((one for one in heirs if serves(sa, one)), None)
                 if heir is not None and (sa.established or sa.initiator):
                     sa.live = heir
                 else:
-                    self.isakmp.drop(sa, "taken down", tell_peer=True)
+                    self.isakmp.drop(sa, reason, tell_peer)
             self.roster.forget_idle(live, self.isakmp.sas)
 
     def shutdown(self, now: float) -> None:
         """Take everything down."""
+        self.now = max(now, self.now)
         for name in list(self.roster.lives):
-            self.terminate(name, now)
+            self.take_down(name, "the daemon ends")
         for sa in list(self.isakmp.sas):
             self.isakmp.drop(sa, "the daemon ends", tell_peer=True)
 
@@ -157,7 +166,9 @@ class Engine:
         self.now = max(now, self.now)
         name = self.tunnels.owner(event.reqid)
         live = self.roster.lives.get(name) if name else None
-        if live is None or live in self.initiation.pending or live.retry is not None:
+        if live is None or live in self.initiation.pending or live.retry is not None or self.children.answering(live):
+            return
+        if live.wanted and away(live.connection):
             return
         self.log(f"{live.label}: traffic from {event.source} to {event.destination} asks for the tunnel")
         try:
@@ -165,6 +176,11 @@ class Engine:
         except CygnetError as error:
             live.why = str(error)
             self.log(str(error))
+
+    def moved(self, local: Local, now: float) -> None:
+        """This box has what ``local`` says now; a link may have been away meanwhile."""
+        self.now = max(now, self.now)
+        relocation.moved(self, local)
 
     def expired(self, event: Expire, now: float) -> None:
         """The kernel's own clock ended an SA, which is only the safety net under ours."""

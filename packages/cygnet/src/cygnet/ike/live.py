@@ -37,7 +37,7 @@ class Child:
     """An established or half-established pair of SAs. ``outbound``: whether its outbound half is installed.
 
     ``nonce``: the lowest of its exchange, which decides when both ends made one at the same moment.
-    ``began``: when its exchange did; ``born``: when it stood.
+    ``began``: when its exchange did; ``born``: when it stood. ``lost``: why the peer has it no more, "" if it has.
     """
 
     sa: ChildSa
@@ -48,6 +48,7 @@ class Child:
     began: float = 0.0
     born: float = 0.0
     replaced: bool = False
+    lost: str = ""
     timers: list[Timer] = field(default_factory=list)
 
     def forget_timers(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Connection, End, fingerprint
+from cygnet.connection.local import away
 from cygnet.errors import CygnetError
 from cygnet.ike.initiation import serves
 from cygnet.ike.live import Child, Live
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def status(engine: Engine) -> list[str]:
-    """Lines of text, the configuration first, then what is going on."""
-    lines = [f"interface {ours}/{physical}" for ours, physical in engine.setup.interfaces]
+    """Lines of text, the connections first, then what is going on."""
+    lines = []
     for live in engine.roster.everyone():
         lines += _connection(engine, live)
     lines.append("")
@@ -71,8 +72,9 @@ def _connection(engine: Engine, live: Live) -> list[str]:
         f"rekey_margin: {connection.rekey_margin:.0f}s; rekey_fuzz: {connection.rekey_fuzz:.0%}; keyingtries: {tries}"
     )
     lines.append(f"{live.label}:   policy: {_policy(connection)}; interface: {connection.here.interface or '?'}")
-    if live.newest is None and live.why:
-        lines.append(f"{live.label}:   not up: {live.why}")
+    reason = away(connection)
+    if live.newest is None and (reason or live.why):
+        lines.append(f"{live.label}:   not up: {f'it waits: {reason}' if reason else live.why}")
     return lines
 
 

@@ -108,7 +108,8 @@ def policy(body: bytes) -> Policy | None:
     if_id, mark = number(found.get(ATTR_IF_ID, b"")), number(found.get(ATTR_MARK, b""))
     templates = tuple(_templates(found.get(ATTR_TMPL, b"")))
     does = Action.BLOCK if action else Action.ALLOW
-    return Policy(_DIRECTION_OF[direction], *selectors, priority, does, templates, if_id, mark)
+    interface = structs.SELECTOR.unpack_from(body)[-2]
+    return Policy(_DIRECTION_OF[direction], *selectors, priority, does, templates, if_id, mark, interface)
 
 
 def _templates(data: bytes) -> Iterator[Template]:

@@ -76,4 +76,4 @@ def _serves(one: Association, layer: Template, policy: Policy) -> bool:
     """Whether an SA is of a policy's template: a number of ours, and the peer's address or the traffic's."""
     peer = one.key.destination
     named = layer.destination == peer if layer.destination else peer in policy.destination.network
-    return one.reqid == layer.reqid and named
+    return one.reqid == layer.reqid and bool(one.key.spi) and named

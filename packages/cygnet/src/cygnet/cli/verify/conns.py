@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cygnet.cli.verify.scene import Finding, Problem, Scene, first
+from cygnet.cli.verify.scene import Finding, Problem, Scene
 from cygnet.connection.connection import AuthBy, Auto, Connection, End, HostKind, Type
 from cygnet.connection.identity import Identity
+from cygnet.connection.local import away
 from cygnet.errors import CygnetError
 from cygnet.why.host import Way
 
@@ -36,6 +37,11 @@ def _start(_scene: Scene, one: Connection) -> Iterator[Problem]:
         yield Problem(text, "write auto=add", grave=False)
 
 
+def _away(_scene: Scene, one: Connection) -> Iterator[Problem]:
+    if reason := away(one):
+        yield Problem(f"{one.where}: it waits: {reason}", "it comes up by itself once it is there", grave=False)
+
+
 def _weak(_scene: Scene, one: Connection) -> Iterator[Problem]:
     if one.weak:
         remedy = "leave ike= and esp= out, unless the peer has nothing better"
@@ -54,8 +60,9 @@ def _subnets(scene: Scene, one: Connection) -> Iterator[Problem]:
         if there and there.version == network.version and there.prefixlen and there.overlaps(network):
             text = f"{one.where}: {side}subnet={there} overlaps with {network}, which is on {card} here"
             yield Problem(text, "give one of the two other addresses", grave=there.prefixlen >= network.prefixlen)
-    way = scene.way(first(here)) if here else Way()
-    if here and here.prefixlen and (way.problem or way.interface in (one.here.interface, scene.virtual(one))):
+    way = scene.inward(here) if here else Way()
+    within = any(address in here for each in scene.local.addresses.values() for address in each) if here else True
+    if not within and (way.problem or way.interface in (one.here.interface, scene.virtual(one))):
         text = f"{one.where}: {one.here.side}subnet={here} is behind no other interface of this host"
         yield Problem(text, f"correct it, set up the card to it, or ip route add {here} via ROUTER", grave=False)
     if one.here.source_ip and not scene.local.interface_of(one.here.source_ip):
@@ -154,4 +161,4 @@ def _listed(identities: list[Identity]) -> str:
     return ", ".join(map(str, identities[:5]))
 
 
-CHECKS: tuple[Check, ...] = (_start, _weak, _subnets, _identities, _secret, _own_key, _peer_key, _certificates)
+CHECKS: tuple[Check, ...] = (_start, _away, _weak, _subnets, _identities, _secret, _own_key, _peer_key, _certificates)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 
-from cygnet.cli.verify.scene import Finding, Problem, Scene, first
+from cygnet.cli.verify.scene import Finding, Problem, Scene
 from cygnet.connection.connection import Connection
 from cygnet.why.netfilter import PROTOCOLS, Firewall, NetfilterError, Packet
 
@@ -72,7 +72,7 @@ def _inside(scene: Scene, connection: Connection) -> Iterator[Case]:
     if here.selector is None or there.selector is None:
         return
     ours, theirs = here.selector.network, there.selector.network
-    lan = scene.way(first(ours)).interface if here.subnet else ""
+    lan = scene.inward(ours).interface if here.subnet else ""
     ways = ("FORWARD", "FORWARD") if here.subnet else ("OUTPUT", "INPUT")
     yield Packet(ways[0], ours, theirs, here.protocol, enters=lan, leaves=tunnel), "-o ipsec+"
     yield Packet(ways[1], theirs, ours, here.protocol, enters=tunnel, leaves=lan, ipsec="in"), "-i ipsec+"

@@ -25,7 +25,7 @@ def findings(scene: Scene) -> Iterator[Finding]:
 
 
 def _interfaces(scene: Scene) -> Iterator[Finding]:
-    pairs = scene.configuration.setup.interfaces
+    pairs = scene.pairs
     if not pairs and scene.tunnels:
         text = "no interface has an ipsecN: there is no default route, or interfaces=%none"
         yield Finding("Interfaces for tunnels", (Problem(text, 'write interfaces="ipsec0=eth0", with your card'),))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from cygnet.conf import Configuration
 from cygnet.connection.connection import Address, Auto, Connection, Type
-from cygnet.connection.local import Local
+from cygnet.connection.local import DEFAULT_ROUTE, Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Network
 from cygnet.why.host import Link, Way
@@ -85,15 +85,23 @@ class Scene:
         """Of these the ones in tunnel mode: their traffic goes by ipsecN."""
         return [one for one in self.connections if one.type is Type.TUNNEL]
 
+    def inward(self, network: Network) -> Way:
+        """How the hosts of a network behind this one are reached; the way to our own address in it would be lo."""
+        near = [name for at, name in self.attached.items() if at.version == network.version and at.overlaps(network)]
+        return Way(near[0]) if near else self.way(network[1] if network.num_addresses > 2 else network[0])
+
     def virtual(self, connection: Connection) -> str:
         """Its ipsecN, "" if there is none."""
-        pairs = {physical: name for name, physical in self.configuration.setup.interfaces}
-        return pairs.get(connection.here.interface, "")
+        return {physical: name for name, physical in self.pairs}.get(connection.here.interface, "")
 
-
-def first(network: Network) -> Address:
-    """A host of a network, to ask for."""
-    return network[1] if network.num_addresses > 2 else network[0]
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Each ipsecN and its card; one that follows the default route has none while there is no such route."""
+        cards = [
+            (name, self.local.default_interface if physical == DEFAULT_ROUTE else physical)
+            for name, physical in self.configuration.setup.interfaces
+        ]
+        return [(name, card) for name, card in cards if card]
 
 
 def has_xfrm() -> bool:
