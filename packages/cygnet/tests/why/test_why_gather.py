@@ -188,8 +188,13 @@ def test_a_name_that_is_not_in_the_file(place: Path, name: str, said: str) -> No
     ],
 )
 def test_where_the_traffic_is_in_clear(west: Connection, changes: Any, expected: str) -> None:
-    assert gather.tunnel_of(replace(west, **changes), Setup(interfaces=(("ipsec0", "eth0"),))) == expected
-    assert gather.tunnel_of(west, Setup(interfaces=(("ipsec3", "ppp0"),))) == "ipsec3"
+    def tunnel(connection: Connection, *pairs: tuple[str, str]) -> str:
+        local = replace(LOCAL, default_interface="eth0")
+        return gather.tunnel_of(connection, Box(local, Configuration(Setup(interfaces=pairs), {}, [])))
+
+    assert tunnel(replace(west, **changes), ("ipsec1", "ppp0"), ("ipsec0", "eth0")) == expected
+    assert tunnel(replace(west, **changes), ("ipsec1", "ppp0"), ("ipsec0", "%defaultroute")) == expected
+    assert tunnel(west, ("ipsec3", "ppp0")) == "ipsec3"
 
 
 def test_a_fingerprint_is_of_what_the_conn_says_not_of_its_line(west: Connection) -> None:
@@ -198,6 +203,9 @@ def test_a_fingerprint_is_of_what_the_conn_says_not_of_its_line(west: Connection
     certified = replace(west, here=replace(west.here, cert=Path("west.pem")))
     named = replace(certified.here, id=Identity(IdType.FQDN, b"west"))
     assert fingerprint(replace(certified, here=named)) == fingerprint(certified)
+    moved = replace(west, here=replace(west.here, default_host=True, default_hop=True))
+    elsewhere = replace(moved, here=moved.there, there=replace(moved.here, host=EAST, nexthop=EAST, interface="ppp0"))
+    assert fingerprint(elsewhere) == fingerprint(moved)
     dynamic = replace(west, there=replace(west.there, name="east.example.org"))
     assert fingerprint(replace(dynamic, there=replace(dynamic.there, host=WEST))) == fingerprint(dynamic)
 

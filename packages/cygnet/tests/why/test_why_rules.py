@@ -50,7 +50,11 @@ WRONG: dict[str, tuple[Facts, str]] = {
     "daemon dead, keys left": (facts(None, daemon=DEAD, **CARRIES), f"{DEAD}. Also: the kernel goes on with the keys"),
     "daemon dead, and masquerading": (facts(None, daemon=DEAD, forwards=False, inner=MASQUERADED), f"{DEAD}. Also: `iptables -t nat -A POSTROUTING -j MASQUERADE`"),
     "not loaded": (facts(None), "the daemon has it not loaded: `ipsec auto --add west`, then `ipsec auto --up west`"),
-    "file changed": (facts(TRIED, changed=True), "/etc/ipsec.conf:7, or an address of this box, has changed"),
+    "file changed": (facts(TRIED, changed=True), "it has changed in the file (/etc/ipsec.conf:7) since the daemon read it: `ipsec auto --replace west`."),
+    "no such address": (
+        facts(TRIED, connection=replace(WEST, here=replace(HERE, interface=""))),
+        "this box has no address 192.0.2.1 or 192.0.2.2 now: it waits, and comes up by itself",
+    ),
     "interface down": (facts(TRIED, link=Link(up=False)), "interface eth0 is down: `ip link set eth0 up`"),
     "cable": (facts(TRIED, link=Link(carrier=False)), "interface eth0 has no link"),
     "no route": (facts(TRIED, to_peer=Way(problem="Network unreachable")), "there is no route to the peer 192.0.2.2 (Network unreachable)"),
@@ -71,6 +75,11 @@ WRONG: dict[str, tuple[Facts, str]] = {
         facts(DOWN, outer=firewall("[0:0] -A OUTPUT -j ACCEPT", policy="DROP", more=":user-input - [0:0]")),
         "this box's own firewall stops IKE that comes in: `iptables -P INPUT DROP` has met 77 packets; `iptables -I user-input "
         "-p udp --dport 500 -i eth0 -j ACCEPT` lets it pass (for good: a line in /etc/cygnet/firewall, then `ipsec firewall --apply`).",
+    ),
+    "a rule of one's own beside a policy": (
+        facts(DOWN, outer=firewall("[5:9] -A INPUT -p udp -j DROP", more=":user-input - [0:0]")),
+        "this box's own firewall stops IKE that comes in: `iptables -A INPUT -p udp -j DROP` has met 5 packets; `iptables -D INPUT "
+        "-p udp -j DROP` takes it away, `iptables -I INPUT -p udp --dport 500 -i eth0 -j ACCEPT` lets it pass.",
     ),
     "no one may call": (
         facts(DOWN, outer=firewall("[0:0] -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT", "[9:0] -A INPUT -j DROP")),
@@ -186,8 +195,7 @@ WORKS: dict[str, tuple[Facts, str]] = {
     "and something to be mended": (
         facts(UP, **CARRIES, changed=True, lacking="/etc/ipsec.secrets has changed.", outer=firewall("[2:9] -A INPUT -p icmp -j DROP")),
         "works: out 9 packets (3000 bytes), the last 2 s ago; in 8 packets (2500 bytes), the last 2 s ago. Also: "
-        "/etc/ipsec.conf:7, or an address of this box, has changed since the daemon read it: `ipsec auto --ready`, then "
-        "`ipsec auto --replace west`. Also: /etc/ipsec.secrets has changed. Also: this box's own firewall stops ICMP",
+        "it has changed in the file (/etc/ipsec.conf:7) since the daemon read it: `ipsec auto --replace west`. Also: /etc/ipsec.secrets has changed. Also: this box's own firewall stops ICMP",
     ),
     "a remark on one that waits": (
         facts(DOWN | {"routing": "prospective erouted"}, outer=firewall("[2:9] -A INPUT -p icmp -j DROP")),

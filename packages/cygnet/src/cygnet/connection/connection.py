@@ -196,9 +196,11 @@ class Setup:
 
 
 def fingerprint(connection: Connection) -> str:
-    """Changes with what the file says of a connection, not with its place there, nor with what a name stands for."""
-    ends = [replace(end, id=None) if end.cert else end for end in (connection.here, connection.there)]
-    ends = [replace(end, host=None) if end.name else end for end in ends]
+    """Changes with what the file says of a connection: not with its place there, with names, or where this box is."""
+    ends = sorted((connection.here, connection.there), key=lambda end: end.side)
+    ends = [replace(end, interface="", id=None if end.cert else end.id) for end in ends]
+    ends = [replace(end, host=None) if end.name or end.default_host else end for end in ends]
+    ends = [replace(end, nexthop=None) if end.default_host or end.default_hop else end for end in ends]
     text = repr(replace(connection, here=ends[0], there=ends[1], where=""))
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cygnet.conf import ConfError, Configuration, load, load_secrets
-from cygnet.connection.connection import Address, Auto, Connection, Setup, Type, fingerprint
-from cygnet.connection.local import Local
+from cygnet.connection.connection import Address, Auto, Connection, Type, fingerprint
+from cygnet.connection.local import DEFAULT_ROUTE, Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Network
 from cygnet.control import client
@@ -116,7 +116,7 @@ def _firewalls(connections: Iterable[Connection]) -> Iterable[tuple[int, Firewal
 def facts(box: Box, connection: Connection) -> Facts:
     """Of one connection."""
     here, there, said = connection.here, connection.there, box.said.get(connection.name, {})
-    network, tunnel = here.selector.network if here.selector else None, tunnel_of(connection, box.configuration.setup)
+    network, tunnel = here.selector.network if here.selector else None, tunnel_of(connection, box)
     six = network is not None and network.version == 6
     return Facts(
         connection,
@@ -142,9 +142,10 @@ def facts(box: Box, connection: Connection) -> Facts:
     )
 
 
-def tunnel_of(connection: Connection, setup: Setup) -> str:
+def tunnel_of(connection: Connection, box: Box) -> str:
     """The interface that a connection's traffic goes through in clear."""
-    names = {physical: name for name, physical in setup.interfaces}
+    default, pairs = box.local.default_interface, box.configuration.setup.interfaces
+    names = {default if physical == DEFAULT_ROUTE else physical: name for name, physical in pairs}
     if connection.type is not Type.TUNNEL:
         return connection.here.interface
     return names.get(connection.here.interface) or next(iter(names.values()), "ipsec0")

@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from typing import NamedTuple
 
 from cygnet.connection.connection import HostKind
+from cygnet.connection.local import away
 from cygnet.why.facts import Facts
 from cygnet.why.netfilter import Firewall, Packet, Rule
 from cygnet.why.reasons import explain
@@ -57,7 +58,8 @@ def _let(firewall: Firewall, rule: Rule, packet: Packet) -> str:
     match = [str(word) for pair in words.items() if pair[1] for word in pair]
     before = replace(rule, chain=rule.chain if rule.words or not policy else own, words=(*match, "-j", "ACCEPT"))
     undo = f"`{rule.command('-D')}` takes it away, " if rule.words else ""
-    good = " (for good: a line in /etc/cygnet/firewall, then `ipsec firewall --apply`)" if policy else ""
+    of_policy = policy and not (rule.words and rule.chain in (packet.way, own))
+    good = " (for good: a line in /etc/cygnet/firewall, then `ipsec firewall --apply`)" if of_policy else ""
     return f"{undo}`{before.command('-I')}` lets it pass{good}."
 
 
@@ -107,6 +109,12 @@ def _translated(f: Facts) -> str:
     spare = f"`{rule.program} -t nat -I POSTROUTING -o {f.tunnel} -j ACCEPT` spares them"
     met = f"it has met {rule.packets} connections"
     return f"`{rule}` gives the tunnel's packets another source, so that they fit it no more ({met}); {spare}."
+
+
+def _strays(f: Facts) -> bool:
+    """Packets to the peer leave by another interface than the connection's."""
+    used, meant = f.to_peer.interface, f.connection.here.interface
+    return bool(used and meant) and used != meant
 
 
 def _private(f: Facts) -> bool:
@@ -179,15 +187,16 @@ RULES: tuple[Row, ...] = (
      "the daemon has it not loaded: `ipsec auto --add {name}`, then `ipsec auto --up {name}`; auto=start in ipsec.conf "
      "does both at each start."),
     ("as in the file", "note", True, lambda f: f.said and f.changed,
-     "{f.connection.where}, or an address of this box, has changed since the daemon read it: `ipsec auto --ready`, "
-     "then `ipsec auto --replace {name}`."),
+     "it has changed in the file ({f.connection.where}) since the daemon read it: `ipsec auto --replace {name}`."),
+    ("own address", "down", True, lambda f: away(f.connection),
+     "{found}: it waits, and comes up by itself with the address (`ip address`); or correct left= and right=."),
     ("interface", "", True, lambda f: not f.link.up, "interface {here.interface} is down: `ip link set "
      "{here.interface} up`."),
     ("cable", "", True, lambda f: f.link.up and not f.link.carrier,
      "interface {here.interface} has no link: look at the cable."),
     ("route to the peer", "", True, lambda f: f.to_peer.problem,
      "there is no route to the peer {peer} ({found}): add one, or a default route (`ip route`)."),
-    ("way to the peer", "", True, lambda f: f.to_peer.interface not in ("", f.connection.here.interface or "?"),
+    ("way to the peer", "", True, _strays,
      "packets to the peer {peer} leave {f.to_peer}, and the connection is for {here.host} on {here.interface}: correct "
      "the route, or what left= or right= names."),
     ("secret or key", "note", True, lambda f: f.lacking, "{found}"),
