@@ -19,6 +19,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host without runit, whoever runs the tests; nobody waits long."""
     monkeypatch.setattr(service, "SERVICE", tmp_path / "sv/ipsec")
     monkeypatch.setattr(service, "LINK", tmp_path / "service/ipsec")
+    monkeypatch.setattr(service, "ROUTER", tmp_path / "forwarding")
     monkeypatch.setattr(service, "SECONDS_TO_STOP", 5.0)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
@@ -205,3 +206,18 @@ def test_with_runit_the_service_is_linked_and_told(
 
 def test_the_commands_are_all_there() -> None:
     assert {f"--{command}" for command in setup.COMMANDS} <= {name for name, _, _ in setup.OPTIONS}
+
+
+def test_a_router_goes_on_without_ipsec_only_when_it_was_stopped(
+    base: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a box that forwards nothing without its daemon, when IPsec is stopped for good, then it is told to."""
+    service.ROUTER.touch()
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(service, "_run", lambda *words: told.append(words) or 0)
+    monkeypatch.setattr(service, "start", lambda *_: None)
+    ipsec(capsys, "restart", "--ctlbase", base)
+    ipsec(capsys, "stop", "--showonly", "--ctlbase", base)
+    assert told == []
+    ipsec(capsys, "stop", "--ctlbase", base)
+    assert told == [(str(service.ROUTER), "on")]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cygnet.connection.connection import Connection, Setup
+from cygnet.connection.local import Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Selector
 from cygnet.control import client
@@ -45,6 +46,9 @@ conn bad
 SECRETS = '127.0.0.1 127.0.0.2 : PSK "a secret for two"\n'
 
 
+HERE = ip_address("127.0.0.1")
+
+
 class Engine:
     """What the daemon asks of an engine, remembered; ``refuse`` makes the next request fail."""
 
@@ -64,6 +68,7 @@ class Engine:
         self.waiting: list[tuple[Callable[[int, str], None], Callable[[int], None]]] = []
         self.refuse: Exception | None = None
         self.certificates = self
+        self.seen: list[Local] = []
 
     def forget(self) -> None:
         self._called("forget certificates")
@@ -102,11 +107,20 @@ class Engine:
     def mapped(self, event: object, _now: float) -> None:
         self._called("mapped", event)
 
+    def moved(self, local: Local, _now: float) -> None:
+        self.seen.append(local)
+
     def next_deadline(self) -> None:
         return None
 
     def run_timers(self, now: float) -> None:
         pass
+
+    def why(self, name: str, _now: float) -> list[str]:
+        return [f"{word} {one}" for one in self.connections if name in ("", one) for word in ("name", "digest")]
+
+    def lost(self, remote: object, reason: str, _now: float) -> None:
+        self._called("lost", str(remote), reason)
 
     def status(self) -> list[str]:
         return [f'"{name}": unrouted' for name in self.connections]
@@ -139,7 +153,7 @@ class Box:
             place / "ipsec.secrets",
             str(place / "pluto"),
             *self.ports,
-            (ip_address("127.0.0.1"),),
+            (HERE,),
             True,
         )
         self.daemon = whole.Daemon(settings, Nothing(settings.listen), log.append)
@@ -207,6 +221,31 @@ def test_route_and_start_follow_once_all_are_loaded(start: Callable[..., Box]) -
     )
 
 
+def test_all_routes_stand_before_anything_is_forwarded(
+    start: Callable[..., Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given conns to route and to start, when the daemon says that it is ready, then both hold their traffic back."""
+    seen: list[int] = []
+    monkeypatch.setattr(Nothing, "ready", lambda self, _setup: seen.append(len(self.kernel.policies)))
+    config = CONFIG
+    for name, auto in (("routed", "route"), ("started", "start")):
+        config += f"conn {name}\n\tleftsubnet=10.1.0.0/24\n\trightsubnet=10.{len(config) % 200}.0.0/24\n\tauto={auto}\n"
+    box = start(config)
+    assert seen == [len(box.daemon.host.kernel.policies)]  # type: ignore[union-attr]
+    assert seen > [0]
+
+
+def test_a_conn_that_another_is_in_the_way_of_is_loaded_with_a_warning(start: Callable[..., Box]) -> None:
+    """Given two peers for one traffic, when either is loaded, then both places are said."""
+    rival = "conn rival\n\tright=127.0.0.3\n\tleftsubnet=10.1.0.0/24\n\trightsubnet=10.2.0.0/24\n\tauto=add\n"
+    box = start(CONFIG + rival)
+    lines, status = box.ask("replace", "rival")
+    assert status == 0
+    assert any('conf:19: conn "rival" is for the same traffic as conn "west" at ' in line for line in lines), lines
+    assert any("conf:8" in line for line in lines)
+    assert not any("same traffic" in line for line in box.ask("replace", "spare")[0])
+
+
 CASES = [
     ("add", "west", ['020 attempt to redefine connection "west": use --replace'], 20),
     ("add", "spare", ['002 added connection description "spare"'], 0),
@@ -219,6 +258,9 @@ CASES = [
     ("up", "spare", ['021 no connection named "spare"; load it by --add'], 21),
     ("down", "wset", ['021 no connection named "wset"; did you mean "west"?'], 21),
     ("delete", "nobody", ['021 no connection named "nobody"; load it by --add'], 21),
+    ("why", "west", ["000 secrets 0", "000 name west", "000 digest west"], 0),
+    ("why", "", ["000 secrets 0", "000 name west", "000 digest west"], 0),
+    ("why", "wset", ['021 no connection named "wset"; did you mean "west"?'], 21),
     ("status", "west", ["030 status takes no connection name"], 30),
     ("up", "", ["030 up takes a connection name"], 30),
     ("frobnicate", "", ["030 there is no request 'frobnicate'"], 30),
@@ -307,6 +349,7 @@ def test_secrets_are_read_anew(box: Box, command: str) -> None:
     assert any(line.startswith("003") and "ipsec.secrets:3" in line for line in lines)
     assert f'002 loading secrets from "{box.place}/ipsec.secrets"' in lines
     assert (("forget certificates",) in box.engine.calls) is (command == "rereadall")
+    assert [local.addresses["lo"] for local in box.engine.seen] == [(HERE,)] * (command == "listen")
 
 
 def test_groups_are_read_anew_and_only_what_changed_is_touched(start: Callable[..., Box], tmp_path: Path) -> None:
@@ -326,9 +369,10 @@ def test_groups_are_read_anew_and_only_what_changed_is_touched(start: Callable[.
     assert box.engine.calls == [("delete", "clear#192.0.2.0/24"), ("add", "clear#203.0.113.0/24")]
 
 
-def test_status_has_the_connections_and_what_was_left_out(box: Box) -> None:
+def test_status_has_the_interfaces_the_connections_and_what_was_left_out(box: Box) -> None:
     lines, status = box.ask("status")
     assert status == 0
+    assert lines[0] == "000 interface ipsec0/lo 127.0.0.1"
     assert '000 "west": unrouted' in lines
     assert any("10.1.0.0/240" in line for line in lines)
 

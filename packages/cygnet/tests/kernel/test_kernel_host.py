@@ -208,6 +208,11 @@ def test_ike_and_esp_find_the_peer_beside_a_route_to_it_into_a_tunnel() -> None:
     marked = ip("route", "get", "203.0.113.9", "mark", "0x40000000")
     assert "via 192.0.2.254 dev va table 51" in marked
     assert "via" not in ip("route", "get", "192.0.2.2", "mark", "0x40000000")
+    # When somebody on the way says that ESP was too large, the kernel looks for its route without the mark.
+    rules = [line.split()[1:] for line in ip("rule").splitlines() if line.startswith("51:")]
+    assert sorted(rules)[-2:] == [
+        ["from", "all", "iif", "lo", "ipproto", name, "lookup", "51"] for name in ("ah", "esp")
+    ]
     paths.delete(far)
     paths.delete(far)
     assert "dev vb" in ip("route", "get", "203.0.113.9", "mark", "0x40000000")
@@ -221,13 +226,13 @@ def test_a_path_by_ipv6_and_by_a_named_gateway() -> None:
     assert "203.0.113.9 via 192.0.2.250 dev va" in ip("route", "show", "table", "51")
     paths.flush()
     assert ip("-6", "route", "show", "table", "all").count("table 51") == 0
+    assert "51" not in ip("rule") + ip("-6", "rule")
 
 
 @pytest.mark.parametrize(
     ("refused", "sentence"),
     [
-        (lambda: links.create_interface("ipsec0", 1, "eth7"), "there is no interface eth7; see interfaces="),
-        (lambda: links.create_interface("va", 1, "vb"), "va is there already and is no XFRM interface"),
+        (lambda: links.create_interface("va", 1), "va is there already and is no XFRM interface"),
         (lambda: paths.add(PEER, "eth7", None), "there is no interface eth7"),
         (lambda: paths.add(PEER, "va", ip_address("198.51.100.1")), "cannot keep a path to 192.0.2.2 over va: "),
     ],

@@ -19,6 +19,8 @@ from cygnet.errors import CygnetError
 
 SERVICE = Path("/etc/sv/ipsec")
 LINK = Path("/run/service/ipsec")
+# Turns forwarding on, where a firewall is in force; the daemon leaves it off.
+ROUTER = Path("/usr/lib/cygnet/forwarding")
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 15.0
 STEP = 0.1
@@ -65,6 +67,12 @@ def stop(base: str) -> None:
     _end(base)
     if runs_under_runit():
         _run(*down)
+
+
+def leave() -> None:
+    """IPsec is not wanted any more: the box goes on as a router without it."""
+    if ROUTER.exists():
+        _run(str(ROUTER), "on")
 
 
 def _end(base: str) -> None:

@@ -1,4 +1,14 @@
-"""``ipsec setup``: IPsec as a whole, on and off (ipsec_setup(8))."""
+"""``ipsec setup``: IPsec as a whole, on and off.
+
+Started, the daemon loads the connections of ipsec.conf(5) whose auto= says so, and begins those with auto=start.
+Stopped, it tells the peers, and takes all that is its own out of the kernel; after a daemon that died, stop cleans up.
+On a Cygnet box the daemon is a service, which comes again after a crash and at boot.
+
+Exit status: 0 if all is as it should be, of status too; 1 otherwise.
+
+    ipsec setup restart
+    ipsec setup status
+"""
 
 from __future__ import annotations
 
@@ -44,6 +54,8 @@ def run(words: list[str]) -> int:
             print("\t" + _shown(command, base, options))
         if "--showonly" not in given:
             status = _start(base, options) if command == "start" else _stop(base)
+    if commands == ["stop"] and "--showonly" not in given:
+        service.leave()
     return status
 
 

@@ -1,4 +1,11 @@
-"""``ipsec whack``: the daemon's requests in Pluto's words (ipsec_pluto(8)); connections come from ipsec.conf only."""
+"""``ipsec whack``: requests to the daemon in Pluto's own words; ipsec_auto(8) is the comfortable way.
+
+Connections come from ipsec.conf(5) only; they cannot be described on the command line. Several actions are carried
+out one after the other. What the daemon answers begins with a number: 000 is what was asked for, 002 is for the log
+too, 003 is serious, 004 is success, 100 and more is a step of a negotiation.
+
+Exit status: the number of the last answer that is a failure, else 0.
+"""
 
 from __future__ import annotations
 

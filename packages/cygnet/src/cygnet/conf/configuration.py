@@ -17,6 +17,7 @@ from cygnet.conf.text import Files
 from cygnet.conf.values import Scope
 from cygnet.connection.connection import Address, Auto, Connection, HostKind, Setup, Type
 from cygnet.connection.local import Local
+from cygnet.connection.selector import Network
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,28 @@ class _Loader:
             self.connections |= {member.name: member for member in made}
 
     def _rivals(self) -> None:
-        """Two peers for the same traffic: the kernel can send it to one of them only."""
-        seen: dict[object, Connection] = {}
+        """Two ways for the same traffic: the kernel can send it by one of them only."""
+        seen: dict[Network, list[Connection]] = {}
         for one in self.connections.values():
-            if one.auto in (Auto.IGNORE, Auto.MANUAL) or one.there.kind is not HostKind.ADDRESS:
+            selector = one.there.selector
+            if one.auto in (Auto.IGNORE, Auto.MANUAL) or one.there.kind is not HostKind.ADDRESS or not selector:
                 continue
-            other = seen.setdefault((one.here.selector, one.there.selector), one)
-            if other.there.host != one.there.host and one.type is Type.TUNNEL:
+            others = seen.setdefault(selector.network, [])
+            if other := next((other for other in others if _fight(one, other)), None):
                 self.problems.note(
                     f'{one.where}: conn "{one.name}" is for the same traffic as conn "{other.name}" at {other.where}'
-                    " but with another peer: only one of them can be up, so give one auto=ignore"
+                    " but with another peer or interface: only one of them can be up, so give one auto=ignore"
                 )
+            others.append(one)
+
+
+def _fight(one: Connection, other: Connection) -> bool:
+    """Of two connections to the same network: whether a packet has two peers, or the route two interfaces."""
+    if Type.TRANSPORT in (one.type, other.type):
+        return False
+    passing = {one.type is Type.PASSTHROUGH, other.type is Type.PASSTHROUGH}
+    interfaces = {one.here.interface, other.here.interface} - {""}
+    same = (one.here.selector, one.there.selector) == (other.here.selector, other.there.selector)
+    return 2 in (len(passing), len(interfaces)) or (
+        same and one.type is Type.TUNNEL and other.there.host != one.there.host
+    )

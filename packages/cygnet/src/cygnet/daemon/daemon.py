@@ -13,7 +13,8 @@ from dataclasses import replace
 from cygnet import __version__
 from cygnet.conf import load, load_secrets
 from cygnet.conf.groups import KINDS as PATTERNS
-from cygnet.connection.connection import Auto, Connection, HostKind, Type
+from cygnet.connection.connection import Address, Auto, Connection, HostKind, Type
+from cygnet.connection.local import DEFAULT_ROUTE
 from cygnet.connection.secret import Secrets
 from cygnet.control.server import Server
 from cygnet.daemon.commands import handle
@@ -24,9 +25,11 @@ from cygnet.daemon.lookups import Lookups
 from cygnet.daemon.loop import Loop
 from cygnet.daemon.settings import Settings
 from cygnet.daemon.sockets import ANY, Sockets
+from cygnet.daemon.watch import Watch
 from cygnet.errors import CygnetError
 from cygnet.ike.engine import Engine
 from cygnet.ike.path import Path
+from cygnet.kernel.changes import Changes
 from cygnet.kernel.interface import Acquire, Event, Expire, Mapping
 from cygnet.tunnel.tunnels import Tunnels
 
@@ -52,17 +55,21 @@ class Daemon:
         log("Pluto initialized")
 
     def _configure(self, undo: contextlib.ExitStack) -> None:
+        self._watch_box(undo)
         self.local = self.host.local()
         configuration = load(self.settings.config, self.local)
         port = self.settings.ike_port or configuration.setup.port
         self.setup, self.problems = replace(configuration.setup, port=port), configuration.problems
         undo.callback(self.loop.guard, self.host.close)
         self.host.open(self.setup)
-        self.sockets = Sockets(self.loop.selector, self._received, port, self.settings.nat_port)
+        self.sockets = Sockets(self.loop.selector, self._received, self._lost, port, self.settings.nat_port)
         undo.callback(self.loop.guard, self.sockets.close)
-        self.tunnels = Tunnels(self.host.kernel, self.host.updown, self.log, self.host.if_ids)
         self.lookups = Lookups(self.loop.selector, self.host.bypass)
         undo.callback(self.loop.guard, self.lookups.shut)
+        self.tunnels = Tunnels(
+            self.host.kernel, self.host.updown, self.log, self.host.if_ids, configuration.setup.hide_tos
+        )
+        self.tunnels.inherit(self.host.left)
         self.engine = Engine(
             self.setup, Secrets(), self.tunnels, self.sockets.send, self.log,
             nat_port=self.settings.nat_port, resolver=self.lookups,
@@ -80,11 +87,12 @@ class Daemon:
         self._watch_kernel()
         server = Server(self.settings.socket, self.loop.selector, functools.partial(handle, self), time.monotonic)
         undo.callback(self.loop.guard, server.close)
-        self.loop.timed += [self.engine, self.lookups, server]
-        self.host.ready(self.setup)
+        self.loop.timed += [self.engine, self.watch, self.lookups, server]
         for one in added:
             if one.auto in ROUTED:
                 self._attempt(self._route, one)
+        self.loop.guard(self.tunnels.inherit, ())
+        self.host.ready(self.setup)
         for one in added:
             if one.auto is Auto.START:
                 self._attempt(self._start, one)
@@ -101,12 +109,15 @@ class Daemon:
         self.log("shutting down")
         self._undo.close()
 
-    def read_local(self) -> None:
-        """Look at this box's addresses anew."""
+    def look_around(self) -> None:
+        """Look at this box's addresses and default route anew, and follow them."""
         self.local = self.host.local()
+        self.host.follow(self.setup, self.local)
+        self.engine.moved(self.local, time.monotonic())
 
     def read_secrets(self) -> list[str]:
         """Read ipsec.secrets anew; returns what was wrong in it."""
+        self.secrets_read = time.monotonic()
         try:
             self.engine.secrets = load_secrets(self.settings.secrets)
         except CygnetError as problem:
@@ -128,12 +139,13 @@ class Daemon:
         return [*found.problems, f"groups: {len(gone)} networks taken away, {len(new)} added, {len(wanted)} in all"]
 
     def interfaces(self) -> list[str]:
-        """A line for each address that IPsec can use."""
-        return [
-            f"interface {ours}/{physical} {address}"
-            for physical, (ours, _) in self.host.if_ids.items()
-            for address in self.local.addresses.get(physical, ())
-        ]
+        """A line for each address that IPsec can use, and for each interface that has none now."""
+        lines = []
+        for physical, (ours, _) in self.host.if_ids.items():
+            name = self.local.default_interface or physical if physical == DEFAULT_ROUTE else physical
+            addresses = self.local.addresses.get(name, ("has no address now",))
+            lines += [f"interface {ours}/{name} {address}" for address in addresses]
+        return lines
 
     def _attempt(self, step: Callable[[Connection, float], object], connection: Connection) -> bool:
         """One bad connection keeps no other from its start."""
@@ -157,6 +169,16 @@ class Daemon:
 
     def _received(self, packet: bytes, path: Path) -> None:
         self.engine.receive(packet, path, time.monotonic())
+
+    def _lost(self, remote: Address, reason: str) -> None:
+        self.engine.lost(remote, reason, time.monotonic())
+
+    def _watch_box(self, undo: contextlib.ExitStack) -> None:
+        """From before the first look at it, so that no change is missed."""
+        changes = Changes()
+        undo.callback(changes.close)
+        self.watch = Watch(changes, self.look_around)
+        self.loop.selector.register(changes, selectors.EVENT_READ, self.watch.readable)
 
     def _watch_kernel(self) -> None:
         if self.host.kernel.fileno() >= 0:

@@ -9,7 +9,8 @@ from cygnet.connection.connection import Address, Connection, End, HostKind, hos
 from cygnet.connection.identity import Identity
 from cygnet.connection.selector import Network, Selector
 from cygnet.errors import CygnetError
-from cygnet.ike.live import Live, instantiate, is_negotiated, pair_of
+from cygnet.ike.contacts import Contacts
+from cygnet.ike.live import Live, instantiate, is_negotiated, pair_of, pair_words
 from cygnet.ike.numbers import Notify
 from cygnet.ike.v1.exchange import Refused
 from cygnet.ike.v1.sa import IsakmpSa
@@ -30,11 +31,12 @@ class Roster:
     def __init__(self) -> None:
         self.lives: dict[str, Live] = {}
         self.instances: list[Live] = []
+        self.contacts = Contacts()
         self._numbers: dict[str, int] = {}
 
     def add(self, connection: Connection) -> Live:
         """Keep a connection."""
-        live = Live(connection)
+        live = Live(connection, contact=self.contacts.of(connection.there.host))
         self.lives[connection.name] = live
         return live
 
@@ -84,6 +86,7 @@ class Roster:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
         number = self._numbers[connection.name] = self._numbers.get(connection.name, 0) + 1
         live = instantiate(connection, remote, peer_id, number)
+        live.contact = self.contacts.of(remote)
         self.instances.append(live)
         return live
 
@@ -100,6 +103,11 @@ class Roster:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
         self.instances.append(made)
         return made
+
+    def has_pair(self, template: Connection, ours: Selector, theirs: Selector) -> bool:
+        """Whether two hosts have a life already, as the peer is bringing them together just now."""
+        words = pair_words(ours, theirs)
+        return any(one.instance.startswith(words) for one in self.instances if one.connection.name == template.name)
 
     def serving(self, live: Live, sa: IsakmpSa, ours: Selector, theirs: Selector) -> Live:
         """Whose the SAs for this traffic are: of strangers each pair of hosts has a life of its own."""

@@ -86,7 +86,11 @@ class Strangers:
         """Traffic between two hosts met the trap of an opportunistic connection."""
         ours, theirs = (host_selector(one.network[0]) for one in (event.source, event.destination))
         pair = Pair(template, ours, theirs)
-        if pair.key in self.pairs or not self._room():
+        if (
+            pair.key in self.pairs
+            or self._engine.roster.has_pair(template.connection, ours, theirs)
+            or not self._room()
+        ):
             return
         self.pairs[pair.key] = pair
         self._look_up(pair)

@@ -80,8 +80,14 @@ class Kernel(Protocol):
     def delete_path(self, remote: Address) -> None:
         """Remove a path; one that has gone already is no error."""
 
-    def flush(self) -> None:
-        """Remove every SA, policy and path that a Cygnet daemon installed, and nothing else."""
+    def index(self, interface: str) -> int:
+        """By what number policies know an interface."""
+
+    def flush(self, keep_blocks: bool = False) -> list[Policy]:
+        """Remove every SA, policy and path that a Cygnet daemon installed, and nothing else.
+
+        ``keep_blocks``: but not the policies that only stop packets in the clear; returns what stays.
+        """
 
     def fileno(self) -> int:
         """A file descriptor that is readable when there are events; -1 for none."""

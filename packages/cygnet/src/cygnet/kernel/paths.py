@@ -2,27 +2,31 @@
 
 Without it a route to the peer itself into ``ipsecN`` (a host-to-host tunnel, or one to everything) would send the
 encrypted packets into the tunnel again: Linux does not hold those of an XFRM interface to its physical one.
+Packets have a mark for it. The rules for ESP and AH are for what has none: a path MTU that somebody on the way tells
+is kept with the route that a bare look-up finds.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 
 from cygnet.connection.connection import Address
 from cygnet.kernel import ours
 from cygnet.kernel import route_netlink as rt
-from cygnet.kernel.encode import family_of
+from cygnet.kernel.encode import PROTOCOLS, family_of
 from cygnet.kernel.netlink import ACK, CREATE, EXCLUSIVE, REPLACE, Netlink, attribute
 
 _TO_TABLE = 1
-_RULE_PRIORITY, _RULE_MARK, _RULE_TABLE, _RULE_MASK = 6, 10, 15, 16
+_RULE_IN, _RULE_PRIORITY, _RULE_MARK, _RULE_TABLE, _RULE_MASK, _RULE_PROTOCOL = 3, 6, 10, 15, 16, 22
+_OURSELVES = b"lo\0"
 _ABSENT = (errno.ESRCH, errno.ENOENT)
 
 
 def add(remote: Address, interface: str, gateway: Address | None) -> None:
     """See Kernel.add_path."""
     with rt.rtnetlink() as netlink, rt.sentence(f"keep a path to {remote} over {interface}"):
-        _add_rule(netlink, family_of(remote))
+        _add_rules(netlink, family_of(remote))
         index = rt.index_of(interface)
         gateway = gateway or _gateway(netlink, remote, index)
         body = _route(remote, rt.SCOPE_LINK if remote.version == 4 and not gateway else 0) + rt.numbered(
@@ -45,24 +49,23 @@ def flush() -> None:
         for route in rt.routes(netlink):
             if route.table == ours.UNDERLAY_TABLE and route.destination:
                 netlink.ask(rt.DELROUTE, _route(route.destination, 255))
-        for family in rt.FAMILIES:
-            netlink.ask(rt.DELRULE, _rule(family))
+        for rule in (rule for family in rt.FAMILIES for rule in _rules(family)):
+            with rt.sentence("remove a rule", *_ABSENT, errno.EAFNOSUPPORT):
+                netlink.ask(rt.DELRULE, rule)
 
 
-def _add_rule(netlink: Netlink, family: int) -> None:
-    with rt.sentence("add the rule for packets outside the tunnels", errno.EEXIST):
-        netlink.ask(rt.NEWRULE, _rule(family), ACK | CREATE | EXCLUSIVE)
+def _add_rules(netlink: Netlink, family: int) -> None:
+    for rule in _rules(family):
+        with rt.sentence("add the rules for packets outside the tunnels", errno.EEXIST):
+            netlink.ask(rt.NEWRULE, rule, ACK | CREATE | EXCLUSIVE)
 
 
-def _rule(family: int) -> bytes:
-    return rt.head(family, table=ours.UNDERLAY_TABLE, kind=_TO_TABLE) + rt.numbered(
-        {
-            _RULE_PRIORITY: ours.UNDERLAY_RULE,
-            _RULE_MARK: ours.UNDERLAY_MARK,
-            _RULE_MASK: ours.UNDERLAY_MARK,
-            _RULE_TABLE: ours.UNDERLAY_TABLE,
-        }
-    )
+def _rules(family: int) -> Iterator[bytes]:
+    numbers = {_RULE_PRIORITY: ours.UNDERLAY_RULE, _RULE_TABLE: ours.UNDERLAY_TABLE}
+    start = rt.head(family, table=ours.UNDERLAY_TABLE, kind=_TO_TABLE) + rt.numbered(numbers)
+    yield start + rt.numbered({_RULE_MARK: ours.UNDERLAY_MARK, _RULE_MASK: ours.UNDERLAY_MARK})
+    for protocol in (PROTOCOLS["esp"], PROTOCOLS["ah"]):
+        yield start + attribute(_RULE_IN, _OURSELVES) + attribute(_RULE_PROTOCOL, bytes([protocol]))
 
 
 def _route(remote: Address, scope: int) -> bytes:

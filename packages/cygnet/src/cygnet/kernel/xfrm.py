@@ -12,7 +12,8 @@ from cygnet.connection.connection import Address
 from cygnet.kernel import decode, encode, ours, paths, structs
 from cygnet.kernel.interface import Event, KernelError
 from cygnet.kernel.netlink import Netlink, NetlinkEvents, Refusal, attribute, attributes
-from cygnet.kernel.policy import Policy
+from cygnet.kernel.policy import Action, Policy
+from cygnet.kernel.route_netlink import index_of
 from cygnet.kernel.sa import Sa, SaCounters, SaKey
 
 _NETLINK_XFRM = 6
@@ -86,12 +87,20 @@ class Xfrm:
     def delete_path(self, remote: Address) -> None:
         paths.delete(remote)
 
-    def flush(self) -> None:
+    def index(self, interface: str) -> int:
+        return index_of(interface)
+
+    def flush(self, keep_blocks: bool = False) -> list[Policy]:
+        kept = []
         paths.flush()
         for policy in self._our_policies():
-            self.delete_policy(policy)
+            if keep_blocks and policy.action is Action.BLOCK and not policy.if_id:
+                kept.append(policy)
+            else:
+                self.delete_policy(policy)
         for key in self._our_sas():
             self.delete_sa(key)
+        return kept
 
     def fileno(self) -> int:
         return self._events.fileno()
