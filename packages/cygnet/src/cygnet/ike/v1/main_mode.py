@@ -181,7 +181,6 @@ class MainMode(exchange.Exchange):
             yield
         except Exception:
             self.iv = before
-            self._keep_iv()
             raise
 
     def _keep_iv(self) -> None:
