@@ -105,6 +105,11 @@ def test_our_own_policies_and_sas_are_known_again() -> None:
     assert decode.sa_reqid(encode.sa(TUNNEL)) == TUNNEL.reqid
 
 
+@pytest.mark.parametrize("wanted", [BUNDLE, BLOCK], ids=["bundle", "block"])
+def test_a_policy_is_read_whole(wanted: Policy) -> None:
+    assert decode.policy(encode.policy(wanted)) == wanted
+
+
 def test_a_tunnel_carries_either_family_and_says_so() -> None:
     flags = encode.sa(TUNNEL)[216], encode.sa(TRANSPORT)[216]
     assert flags == (32, 0)

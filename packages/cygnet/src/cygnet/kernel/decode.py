@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from cygnet.connection.connection import Address
@@ -15,7 +16,7 @@ from cygnet.kernel import ours, structs
 from cygnet.kernel.encode import ATTR_IF_ID, ATTR_MARK, ATTR_TMPL, DIRECTIONS, PROTOCOLS
 from cygnet.kernel.interface import Acquire, Expire, Mapping
 from cygnet.kernel.netlink import attributes, number
-from cygnet.kernel.policy import Policy
+from cygnet.kernel.policy import Action, Policy, Template
 from cygnet.kernel.sa import SaCounters, SaKey
 
 _PROTOCOL_NAMES = {value: name for name, value in PROTOCOLS.items()}
@@ -83,18 +84,36 @@ def sa_key(body: bytes, attributes_at: int = structs.SA_SIZE) -> SaKey | None:
 
 
 def our_policy(body: bytes) -> Policy | None:
-    """As far as it needs to be known to be removed; None if it is another's."""
-    if len(body) < structs.POLICY_SIZE:
+    """None if it is another's."""
+    found = policy(body)
+    if found is None:
         return None
-    found, selectors = attributes(body[structs.POLICY_SIZE :]), _selectors(body)
-    at = structs.POLICY_BARE - structs.POLICY_REST.size
-    priority, _, direction, *_ = structs.POLICY_REST.unpack_from(body, at)
-    reqid = _reqid(found.get(ATTR_TMPL, b""))
-    is_ours = reqid in ours.REQIDS if reqid else priority in ours.PRIORITIES
-    if not is_ours or selectors is None or direction not in _DIRECTION_OF:
+    is_ours = found.templates[0].reqid in ours.REQIDS if found.templates else found.priority in ours.PRIORITIES
+    return found if is_ours else None
+
+
+def policy(body: bytes) -> Policy | None:
+    """Anybody's; None for what is no policy of these directions and families, such as a socket's."""
+    selectors = _selectors(body)
+    if len(body) < structs.POLICY_SIZE or selectors is None:
+        return None
+    found, at = attributes(body[structs.POLICY_SIZE :]), structs.POLICY_BARE - structs.POLICY_REST.size
+    priority, _, direction, action, *_ = structs.POLICY_REST.unpack_from(body, at)
+    if direction not in _DIRECTION_OF:
         return None
     if_id, mark = number(found.get(ATTR_IF_ID, b"")), number(found.get(ATTR_MARK, b""))
-    return Policy(_DIRECTION_OF[direction], *selectors, priority, if_id=if_id, mark=mark)
+    templates = tuple(_templates(found.get(ATTR_TMPL, b"")))
+    does = Action.BLOCK if action else Action.ALLOW
+    return Policy(_DIRECTION_OF[direction], *selectors, priority, does, templates, if_id, mark)
+
+
+def _templates(data: bytes) -> Iterator[Template]:
+    whole = len(data) // structs.TEMPLATE.size * structs.TEMPLATE.size
+    for name, family, source, reqid, mode, _, optional, *_ in structs.TEMPLATE.iter_unpack(data[:whole]):
+        destination, _, protocol = structs.ID.unpack(name)
+        here, there = (_address(end, family) if any(end) else None for end in (source, destination))
+        kind = _PROTOCOL_NAMES.get(protocol, str(protocol))
+        yield Template(kind, "tunnel" if mode else "transport", reqid, here, there, bool(optional))
 
 
 def _reqid(templates: bytes) -> int:
