@@ -10,13 +10,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Address, Setup
 from cygnet.connection.local import Local
 from cygnet.errors import CygnetError
-from cygnet.kernel import links, sockets
+from cygnet.kernel import links, ours, sockets
 from cygnet.kernel.interface import Kernel
 from cygnet.updown.call import Occasion, Updown
+
+if TYPE_CHECKING:
+    from cygnet.conf import Configuration
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 INTERFACES = Path("/sys/class/net")
@@ -45,8 +49,9 @@ class Machine:
         """An interface that cannot be made costs its own connections only."""
         self.kernel.flush()
         self._command("prepluto", setup.prepluto)
-        for physical, (name, if_id) in _numbered(setup).items():
+        for physical, (name, if_id) in numbered(setup).items():
             try:
+                _delete_unused(self.kernel, name)
                 links.create_interface(name, if_id, physical, setup.override_mtu)
                 self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
@@ -54,6 +59,13 @@ class Machine:
         if setup.forward_control:
             self._forwarding = FORWARDING.read_text()
             self._forward("1")
+
+    def manual(self, configuration: Configuration) -> None:
+        """Bring up what is keyed by hand; it stays when the daemon goes."""
+        if configuration.starts_manual:
+            from cygnet.cli.manual import start
+
+            start(configuration, self._log)
 
     def ready(self, setup: Setup) -> None:
         """What the administrator wants to be run then."""
@@ -110,7 +122,10 @@ class Nothing:
 
     def open(self, setup: Setup) -> None:
         """Interfaces have numbers, though they are not there."""
-        self.if_ids = _numbered(setup)
+        self.if_ids = numbered(setup)
+
+    def manual(self, configuration: Configuration) -> None:
+        """No keys are set."""
 
     def ready(self, setup: Setup) -> None:
         """Nothing to do."""
@@ -131,9 +146,9 @@ class Nothing:
 Host = Machine | Nothing
 
 
-def _numbered(setup: Setup) -> dict[str, tuple[str, int]]:
-    """Physical interface -> (ipsecN, N + 1): an if_id of 0 is none."""
-    return {physical: (name, int(name.removeprefix("ipsec")) + 1) for name, physical in setup.interfaces}
+def numbered(setup: Setup) -> dict[str, tuple[str, int]]:
+    """Physical interface -> (ipsecN, its if_id)."""
+    return {physical: (name, _if_id(name)) for name, physical in setup.interfaces}
 
 
 def flush_leftovers(log: Log) -> None:
@@ -143,9 +158,21 @@ def flush_leftovers(log: Log) -> None:
     _clean(Xfrm(log), log, sorted(path.name for path in INTERFACES.glob("ipsec*")))
 
 
+def _delete_unused(kernel: Kernel, name: str) -> None:
+    """Manual keying goes on without the daemon, and needs its interfaces."""
+    in_use = {policy.if_id for policy in kernel.list_policies() if ours.MANUAL.has(policy)}
+    if _if_id(name) not in in_use:
+        links.delete_interface(name)
+
+
+def _if_id(name: str) -> int:
+    """An if_id of 0 is none."""
+    return int(name.removeprefix("ipsec")) + 1
+
+
 def _clean(kernel: Kernel, log: Log, interfaces: list[str]) -> None:
     """One step that fails keeps no other from its place."""
-    steps: list[Callable[[], None]] = [kernel.flush, *(partial(links.delete_interface, name) for name in interfaces)]
+    steps: list[Callable[[], None]] = [kernel.flush, *(partial(_delete_unused, kernel, name) for name in interfaces)]
     for step in steps:
         try:
             step()

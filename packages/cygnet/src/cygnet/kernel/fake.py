@@ -37,6 +37,7 @@ class FakeKernel:
     paths: dict[Address, tuple[str, Address | None]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     clock: int = 1_000_000
+    owner: ours.Owner = ours.DAEMON
     _counters: dict[SaKey, SaCounters] = field(default_factory=dict)
     _events: list[Event] = field(default_factory=list)
     _larval: set[tuple[int, Selector, Selector]] = field(default_factory=set)
@@ -99,9 +100,18 @@ class FakeKernel:
         self._called("query_sa")
         return self._counters.get(key)
 
+    def list_sas(self) -> list[tuple[SaKey, int]]:
+        return [(key, sa.reqid) for key, sa in self.sas.items()]
+
+    def list_policies(self) -> list[Policy]:
+        return list(self.policies.values())
+
     def put_policy(self, policy: Policy) -> None:
         self._called("put_policy")
         refuse_policy(policy)
+        there = self.policies.get(name(policy))
+        if there and not self.owner.has(there):
+            raise KernelError(f"the kernel has a policy for {policy.source} already, of another owner")
         self.policies[name(policy)] = policy
 
     def delete_policy(self, policy: Policy) -> None:
@@ -121,9 +131,9 @@ class FakeKernel:
     def flush(self) -> None:
         self._called("flush")
         self.paths.clear()
-        for key in [key for key, sa in self.sas.items() if sa.reqid in ours.REQIDS]:
+        for key in [key for key, sa in self.sas.items() if sa.reqid in self.owner.reqids]:
             self._drop(key)
-        self.policies = {key: policy for key, policy in self.policies.items() if policy.priority not in ours.PRIORITIES}
+        self.policies = {key: policy for key, policy in self.policies.items() if not self.owner.has(policy)}
 
     def fileno(self) -> int:
         return -1
@@ -254,7 +264,9 @@ class FakeKernel:
 
     def _count(self, key: SaKey, size: int) -> None:
         was = self._counters[key]
-        self._counters[key] = replace(was, bytes=was.bytes + size, packets=was.packets + 1, last_used=self._tick())
+        self._counters[key] = replace(
+            was, bytes=was.bytes + size, packets=was.packets + 1, first_used=was.first_used or self._tick()
+        )
 
 
 def _packet(text: Selector | str) -> Selector:

@@ -65,8 +65,17 @@ class Kernel(Protocol):
     def query_sa(self, key: SaKey) -> SaCounters | None:
         """Its counters, None if there is none."""
 
+    def list_sas(self) -> list[tuple[SaKey, int]]:
+        """All SAs with their reqids, whoever's."""
+
+    def list_policies(self) -> list[Policy]:
+        """All policies, whoever's."""
+
     def put_policy(self, policy: Policy) -> None:
-        """Install a policy, or replace the one of the same name in place, with no moment without either."""
+        """Install a policy, or replace the one of the same name in place, with no moment without either.
+
+        One that another of `ours.OWNERS` has is not replaced, and refused.
+        """
 
     def delete_policy(self, policy: Policy) -> None:
         """Remove a policy; one that has gone already is no error."""
@@ -81,7 +90,7 @@ class Kernel(Protocol):
         """Remove a path; one that has gone already is no error."""
 
     def flush(self) -> None:
-        """Remove every SA, policy and path that a Cygnet daemon installed, and nothing else."""
+        """Remove every SA, policy and path that this owner installed, and nothing else."""
 
     def fileno(self) -> int:
         """A file descriptor that is readable when there are events; -1 for none."""

@@ -13,14 +13,14 @@ from ipaddress import ip_address
 from cygnet.connection.connection import Address
 from cygnet.connection.local import Local
 from cygnet.kernel.interface import KernelError
-from cygnet.kernel.netlink import ACK, CREATE, EXCLUSIVE, Netlink, attribute, attributes, pack_number
+from cygnet.kernel.netlink import ACK, CREATE, Netlink, attribute, attributes, number, pack_number
 from cygnet.kernel.route_netlink import MAIN, UNICAST, index_of, routes, rtnetlink, sentence
 
 _NEWLINK, _DELLINK, _GETLINK, _GETADDR = 16, 17, 18, 22
 _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, changed flags
 _ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _UP = 1
-_IFNAME, _MTU, _LINKINFO = 3, 4, 18
+_IFNAME, _MTU, _BELOW, _LINKINFO = 3, 4, 5, 18
 _KIND, _DATA = 1, 2
 _XFRM_LINK, _XFRM_IF_ID = 1, 2
 _ADDRESS_ANY, _ADDRESS_LOCAL = 1, 2
@@ -30,7 +30,7 @@ _SCOPE_LINK = 253
 def read_local() -> Local:
     """Addresses and default route as they are now. Loopback and link-local addresses are not of interest."""
     with rtnetlink() as netlink:
-        names = {index: name for index, name, _ in _links(netlink)}
+        names = {index: name for index, name, *_ in _links(netlink)}
         addresses: dict[str, list[Address]] = {}
         for index, address in _addresses(netlink):
             addresses.setdefault(names.get(index, ""), []).append(address)
@@ -41,32 +41,36 @@ def read_local() -> Local:
 
 
 def create_interface(name: str, if_id: int, physical: str, mtu: int = 0) -> None:
-    """Make an XFRM interface over a physical one, and set it up. One of that name that is there is replaced."""
-    delete_interface(name)
-    data = attribute(_XFRM_LINK, pack_number(index_of(physical))) + attribute(_XFRM_IF_ID, pack_number(if_id))
+    """Make an XFRM interface over a physical one, and set it up.
+
+    One of that name that is there keeps its routes, unless it is over another interface: then it is made anew.
+    """
+    below = index_of(physical)
+    delete_interface(name, unless_over=below)
+    data = attribute(_XFRM_LINK, pack_number(below)) + attribute(_XFRM_IF_ID, pack_number(if_id))
     info = attribute(_KIND, b"xfrm\0") + attribute(_DATA, data)
     body = _LINK.pack(socket.AF_UNSPEC, 0, 0, _UP, _UP) + attribute(_IFNAME, name.encode() + b"\0")
     body += attribute(_MTU, pack_number(mtu)) if mtu else b""
     with rtnetlink() as netlink, sentence(f"create {name} over {physical}"):
-        netlink.ask(_NEWLINK, body + attribute(_LINKINFO, info), ACK | CREATE | EXCLUSIVE)
+        netlink.ask(_NEWLINK, body + attribute(_LINKINFO, info), ACK | CREATE)
 
 
-def delete_interface(name: str) -> None:
+def delete_interface(name: str, unless_over: int = 0) -> None:
     """Remove an XFRM interface; another's interface of that name is not touched, and refused."""
     with rtnetlink() as netlink, sentence(f"remove {name}"):
-        for index, found, kind in _links(netlink):
+        for index, found, kind, below in _links(netlink):
             if found == name and kind != "xfrm":
                 raise KernelError(f"{name} is there already and is no XFRM interface: rename it, or use another ipsecN")
-            if found == name:
+            if found == name and below != unless_over:
                 netlink.ask(_DELLINK, _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0))
 
 
-def _links(netlink: Netlink) -> Iterator[tuple[int, str, str]]:
-    """Index, name, kind."""
+def _links(netlink: Netlink) -> Iterator[tuple[int, str, str, int]]:
+    """Index, name, kind, index of the interface below."""
     for _, body in netlink.dump(_GETLINK, _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
         found = attributes(body[_LINK.size :])
         kind = attributes(found.get(_LINKINFO, b"")).get(_KIND, b"")
-        yield _LINK.unpack_from(body)[2], _text(found.get(_IFNAME, b"")), _text(kind)
+        yield _LINK.unpack_from(body)[2], _text(found.get(_IFNAME, b"")), _text(kind), number(found.get(_BELOW, b""))
 
 
 def _addresses(netlink: Netlink) -> Iterator[tuple[int, Address]]:

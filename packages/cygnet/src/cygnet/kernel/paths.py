@@ -7,6 +7,7 @@ encrypted packets into the tunnel again: Linux does not hold those of an XFRM in
 from __future__ import annotations
 
 import errno
+from collections.abc import Container
 
 from cygnet.connection.connection import Address
 from cygnet.kernel import ours
@@ -39,14 +40,16 @@ def delete(remote: Address) -> None:
         netlink.ask(rt.DELROUTE, _route(remote, 255))
 
 
-def flush() -> None:
-    """All paths, and the rule for them."""
+def flush(needed: Container[Address] = ()) -> None:
+    """All paths, and the rule for them; but not those to whom is ``needed``."""
     with rt.rtnetlink() as netlink, rt.sentence("remove the paths to peers", *_ABSENT, errno.EAFNOSUPPORT):
-        for route in rt.routes(netlink):
-            if route.table == ours.UNDERLAY_TABLE and route.destination:
-                netlink.ask(rt.DELROUTE, _route(route.destination, 255))
-        for family in rt.FAMILIES:
-            netlink.ask(rt.DELRULE, _rule(family))
+        there = {route.destination for route in rt.routes(netlink) if route.table == ours.UNDERLAY_TABLE}
+        for remote in there:
+            if remote and remote not in needed:
+                netlink.ask(rt.DELROUTE, _route(remote, 255))
+        if not any(remote in needed for remote in there):
+            for family in rt.FAMILIES:
+                netlink.ask(rt.DELRULE, _rule(family))
 
 
 def _add_rule(netlink: Netlink, family: int) -> None:

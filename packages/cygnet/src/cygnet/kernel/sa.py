@@ -65,11 +65,11 @@ class Sa:
 
 @dataclass(frozen=True)
 class SaCounters:
-    """What an SA has done. ``added``, ``last_used``: seconds since the epoch, 0 for never."""
+    """What an SA has done. ``added``, ``first_used``: seconds since the epoch, 0 for never."""
 
     bytes: int
     packets: int
     added: int
-    last_used: int
+    first_used: int
     replay_drops: int = 0
     integrity_failures: int = 0

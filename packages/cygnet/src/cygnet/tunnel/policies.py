@@ -12,8 +12,9 @@ from cygnet.kernel import ours
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.tunnel.route import Span
 
-# Among policies of the same size the tunnel wins over the shunt, and that over the guard.
-_TUNNEL, _SHUNT, _GUARD = range(3)
+# Among policies of the same size the tunnel wins over the shunt, and that over the guard. XFRM rejects nothing: that
+# the file says so is only seen by the number.
+_TUNNEL, _SHUNT, _GUARD, _REJECT = range(4)
 _INBOUND = (Direction.IN, Direction.FORWARD)
 _WIDEST = 8 * 256 + 8
 
@@ -22,7 +23,12 @@ def priority(source: Selector, destination: Selector, kind: int) -> int:
     """Smaller selectors win: first by their networks, then by protocol and ports."""
     networks = source.network.prefixlen + destination.network.prefixlen
     narrowed = sum(map(bool, (source.protocol, source.port, destination.port)))
-    return ours.PRIORITIES.start + 4 * (_WIDEST - 8 * networks - narrowed) + kind
+    return ours.PRIORITIES.start + 8 * (_WIDEST - 8 * networks - narrowed) + 2 * kind
+
+
+def rejects(policy: Policy) -> bool:
+    """Whether it was to be type=reject, and not drop."""
+    return (policy.priority - ours.PRIORITIES.start) % 8 // 2 == _REJECT
 
 
 def protect_inbound(span: Span, reqid: int, if_id: int, mark: int) -> list[Policy]:
@@ -42,7 +48,8 @@ def shunt(span: Span, type_: Type, if_id: int, mark: int) -> list[Policy]:
     """passthrough lets everything through in the clear; drop and reject stop what goes, and what comes."""
     if type_ is Type.PASSTHROUGH:
         return [_policy(way, span, _SHUNT, mark=mark) for way in Direction]
-    stop = _policy(Direction.OUT, span, _SHUNT, action=Action.BLOCK, if_id=if_id, mark=mark)
+    kind = _REJECT if type_ is Type.REJECT else _SHUNT
+    stop = _policy(Direction.OUT, span, kind, action=Action.BLOCK, if_id=if_id, mark=mark)
     return [stop, *guards(span)]
 
 

@@ -1,0 +1,189 @@
+"""What is keyed by hand, in the kernel: each operation of `ipsec manual`, whole or undone.
+
+Nothing is remembered between two commands but what the kernel has: SAs and policies with numbers of manual keying
+(kernel/ours.py), which the daemon leaves alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+
+from cygnet.cli import service
+from cygnet.cli.keyed import SPI, Keyed, keyed
+from cygnet.conf import ConfError, Configuration
+from cygnet.control.codes import CONTROL_BASE
+from cygnet.daemon.host import INTERFACES, numbered
+from cygnet.errors import CygnetError
+from cygnet.kernel import encode, links, ours
+from cygnet.kernel.interface import Kernel
+from cygnet.kernel.policy import Direction, Policy
+from cygnet.tunnel.paths import Paths
+from cygnet.tunnel.registry import Registry
+from cygnet.tunnel.route import SHUNTS
+from cygnet.updown.call import Occasion, Updown
+
+Log = Callable[[str], None]
+
+
+@contextmanager
+def opened(configuration: Configuration, log: Log) -> Iterator[Manual]:
+    """With this host's kernel and updown script."""
+    from cygnet.kernel.xfrm import Xfrm
+    from cygnet.updown.script import Script
+
+    kernel = Xfrm(log, ours.MANUAL)
+    try:
+        yield Manual(configuration, log, kernel, Script(log))
+    finally:
+        kernel.close()
+
+
+def find(configuration: Configuration, name: str, other: bool = False) -> Keyed:
+    """A conn and its keys; CygnetError says why it cannot be had. ``other``: as the other end has it."""
+    if name not in configuration.connections:
+        about = [problem for problem in configuration.problems if f'"{name}"' in problem]
+        raise CygnetError(about[0] if about else f'the configuration has no conn "{name}"')
+    one = configuration.connections[name]
+    if other:
+        one = replace(one, here=replace(one.there, interface=one.here.interface), there=one.here)
+    return keyed(one, configuration.manual.get(name, {}), Registry(numbered(configuration.setup)))
+
+
+class Manual:
+    """The operations. ``log`` is told of warnings, and of what went wrong where it goes on all the same."""
+
+    def __init__(self, configuration: Configuration, log: Log, kernel: Kernel, updown: Updown) -> None:
+        self.configuration, self.log = configuration, log
+        self.kernel, self.updown = kernel, updown
+
+    def up(self, one: Keyed) -> None:
+        """SAs, policies, route."""
+        self._refuse_rivals(one)
+        if one.weak:
+            self.log(f'"{one.name}": WARNING: weak, and used because the connection names it: {", ".join(one.weak)}')
+        with ExitStack() as undo:
+            for sa in one.sas:
+                self.kernel.add_sa(sa)
+                undo.callback(self.kernel.delete_sa, sa.key)
+            self._lay(one, one.protecting, undo)
+            self._call(one, "up")
+            undo.pop_all()
+
+    def route(self, one: Keyed) -> None:
+        """Only the route, and policies that drop what takes it."""
+        if self._is_up(one):
+            raise CygnetError(f'"{one.name}" is up, and has its route')
+        with ExitStack() as undo:
+            self._lay(one, one.resting, undo)
+            undo.pop_all()
+
+    def down(self, one: Keyed) -> None:
+        """All but the route; what takes it is dropped."""
+        if not self._is_up(one):
+            raise CygnetError(f'"{one.name}" is not up')
+        self.attempt(partial(self._call, one, "down"))
+        self._settle(one, one.resting)
+        for key, reqid in self.kernel.list_sas() if one.sas else ():
+            if reqid == one.route.reqid:
+                self.kernel.delete_sa(key)
+
+    def unroute(self, one: Keyed) -> None:
+        """The route, and whatever is left."""
+        if one.sas and self._is_up(one):
+            raise CygnetError(f'"{one.name}" is up: ipsec manual --down {one.name} comes first')
+        self._clear(one)
+
+    def end(self, name: str) -> None:
+        """Down and unrouted, if there is anything of it."""
+        if name in self.configuration.manual or self.configuration.connections[name].type in SHUNTS:
+            one = find(self.configuration, name)
+            if self._is_up(one):
+                self.down(one)
+            if self._standing(one):
+                self._clear(one)
+
+    def attempt(self, step: Callable[[], object]) -> None:
+        """Say what went wrong, and go on."""
+        try:
+            step()
+        except CygnetError as problem:
+            self.log(str(problem))
+
+    def _lay(self, one: Keyed, policies: list[Policy], undo: ExitStack) -> None:
+        """Policies and the route; undone to what was there before."""
+        before = partial(self._settle, one, one.resting) if self._standing(one) else partial(self._clear, one)
+        undo.callback(self.attempt, before)
+        service.mark_by_hand()
+        name, setup = one.route.interface, self.configuration.setup
+        if one.route.if_id and not (INTERFACES / name).exists():
+            links.create_interface(name, one.route.if_id, dict(setup.interfaces)[name], setup.override_mtu)
+        self._settle(one, policies)
+        Paths(self.kernel).keep(one.route)
+        for verb in ("prepare", "route"):
+            self._call(one, verb)
+
+    def _settle(self, one: Keyed, wanted: list[Policy]) -> None:
+        """These policies, and no other of this conn."""
+        for policy in wanted:
+            self.kernel.put_policy(policy)
+        names = set(map(encode.policy_id, wanted))
+        for policy in self._standing(one):
+            if encode.policy_id(policy) not in names:
+                self.kernel.delete_policy(policy)
+
+    def _clear(self, one: Keyed) -> None:
+        """Nothing of it stays, but what another needs."""
+        route, remote = one.route, one.route.span.remote
+        self._settle(one, [])
+        left = [policy for policy in self.kernel.list_policies() if policy.if_id == route.if_id]
+        if not any(one.direction is Direction.OUT and one.destination == route.span.theirs for one in left):
+            self.attempt(partial(self._call, one, "unroute"))
+        if remote not in {key.destination for key, _ in self.kernel.list_sas()}:
+            self.attempt(partial(self.kernel.delete_path, remote))
+        if route.if_id and not left and not service.pid(CONTROL_BASE):
+            self.attempt(partial(links.delete_interface, route.interface))
+
+    def _standing(self, one: Keyed) -> list[Policy]:
+        """What the kernel has of its policies, also of those from before a change of the file."""
+        names = set(map(encode.policy_id, one.protecting + one.resting))
+        mine = filter(ours.MANUAL.has, self.kernel.list_policies())
+        number = one.route.reqid
+        return [p for p in mine if encode.policy_id(p) in names or any(each.reqid == number for each in p.templates)]
+
+    def _is_up(self, one: Keyed) -> bool:
+        """A shunt is up when its policy is there."""
+        action = one.protecting[0].action
+        return any(policy.templates if one.sas else policy.action is action for policy in self._standing(one))
+
+    def _refuse_rivals(self, one: Keyed) -> None:
+        """Two conns with one SPI: the kernel could not tell them apart."""
+        if one.sas and self._is_up(one):
+            raise CygnetError(f'"{one.name}" is up already: ipsec manual --down {one.name} comes first')
+        mine = {sa.key for sa in one.sas}
+        for key, reqid in self.kernel.list_sas():
+            if key in mine or reqid == one.route.reqid:
+                raise ConfError(
+                    one.route.connection.where,
+                    f'"{one.name}" cannot be brought up, as {self._owner(reqid)} has SPI 0x{key.spi:x}: '
+                    "give each conn that is keyed by hand an spi= of its own",
+                )
+
+    def _owner(self, reqid: int) -> str:
+        if reqid in ours.REQIDS:
+            return "the daemon"
+        for name, settings in self.configuration.manual.items():
+            for setting in filter(None, (settings.get("spi"), settings.get("spibase"))):
+                if SPI.fullmatch(setting.value) and ours.MANUAL_REQIDS.start + int(setting.value, 16) == reqid:
+                    return f'conn "{name}" ({setting.where})'
+        return "another SA"
+
+    def _call(self, one: Keyed, verb: str) -> None:
+        self.updown.run(occasion(one, verb))
+
+
+def occasion(one: Keyed, verb: str) -> Occasion:
+    """A call of the updown script."""
+    return Occasion(verb, one.route.connection, one.route.span, one.route.interface, one.route.reqid)
