@@ -42,7 +42,7 @@ def kernel() -> Xfrm:
 
 
 def sa(command: str, given: dict[str, str]) -> Sa:
-    """With keys from files or standard input. It is not said which way it goes: the policies decide."""
+    """With keys from files or standard input."""
     key = read_said(command, given)
     option = f"--{key.protocol}"
     if option not in given or key.spi not in SPIS:
@@ -62,7 +62,7 @@ def sa(command: str, given: dict[str, str]) -> Sa:
         key,
         ours.MANUAL_REQIDS.start + key.spi,
         "tunnel" if given.keys() & {"--ip4", "--ip6"} else "transport",
-        outbound=False,
+        outbound=key.destination not in our_addresses(),
         encryption=Algorithm(cipher.kernel, secret("--enckey", suite.key_bits, cipher.name)) if cipher else None,
         integrity=Algorithm(row.kernel, secret("--authkey", 8 * row.size, row.name), row.icv_bits),
         replay_window=number(command, "--replay_window", given.get("--replay_window", "0"), range(LARGEST_WINDOW + 1)),

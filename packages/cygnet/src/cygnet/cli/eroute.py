@@ -12,8 +12,6 @@ from cygnet.errors import CygnetError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cygnet.cli.kernel_view import Eroute
     from cygnet.connection.selector import Selector
     from cygnet.kernel.policy import Policy
@@ -51,28 +49,28 @@ def run(words: list[str]) -> int:
     from cygnet.cli import by_hand
     from cygnet.kernel.encode import policy_id
     from cygnet.kernel.ours import MANUAL
+    from cygnet.kernel.policy import Direction
+    from cygnet.tunnel.book import PolicyBook
 
     kernel = by_hand.kernel()
     there = [policy for policy in kernel.list_policies() if MANUAL.has(policy)]
+    going: list[Policy] = []
     match [option for option in given if option in ("--add", "--replace", "--del", "--clear")]:
         case ["--clear"]:
-            _each(kernel.delete_policy, there)
+            going = there
         case ["--del"]:
             ends = by_hand.ends(COMMAND, given)
-            _each(kernel.delete_policy, [policy for policy in there if _is_for(policy, *ends)])
+            going = [policy for policy in there if _is_for(policy, *ends)]
         case ["--add" | "--replace" as action]:
             policies = by_hand.policies(COMMAND, given)
             if action == "--add" and {*map(policy_id, there)} & {*map(policy_id, policies)}:
                 raise CygnetError("there is one for this traffic already: --replace puts another in its place")
-            _each(kernel.put_policy, policies)
+            PolicyBook(kernel).claim((COMMAND, "", Direction.OUT), policies)
         case _:
             raise UsageError("\n       ".join(["usage: " + USAGE[0], *USAGE[1:]]))
+    for policy in going:
+        kernel.delete_policy(policy)
     return 0
-
-
-def _each(change: Callable[[Policy], None], policies: list[Policy]) -> None:
-    for policy in policies:
-        change(policy)
 
 
 def _line(one: Eroute) -> str:

@@ -167,8 +167,8 @@ def _association(body: bytes) -> Association | None:
         return None
     at, found = structs.SELECTOR.size + structs.ID.size, attributes(body[structs.SA_SIZE :])
     *_, mode, window, _ = structs.SA_REST.unpack_from(body, structs.SA_STATS_AT + structs.STATS.size)
-    transform, lengths = _algorithms(found)
-    details = _replay(found, window, counters) | lengths
+    transform, lengths = _algorithms(found, counters.integrity_failures)
+    details = _replay(found, window, counters.replay_drops) | lengths
     return Association(
         key,
         ip_address(body[at : at + len(key.destination.packed)]),
@@ -183,9 +183,9 @@ def _association(body: bytes) -> Association | None:
     )
 
 
-def _algorithms(found: dict[int, bytes]) -> tuple[list[str], dict[str, int | str]]:
-    """Their names, and the lengths in bits of check value and keys."""
-    names, lengths = [], {"alen": 0, "aklen": 0, "eklen": 0}
+def _algorithms(found: dict[int, bytes], failures: int) -> tuple[list[str], dict[str, int | str]]:
+    """Their names; the lengths in bits of check value and keys, with how many packets were not authentic."""
+    names, lengths = [], {"alen": 0, "aklen": 0, "auth_errs": failures, "eklen": 0}
     for kind, length in ALGORITHMS.items():
         if kind in found:
             raw, bits = structs.ALGORITHM.unpack_from(found[kind])
@@ -197,7 +197,7 @@ def _algorithms(found: dict[int, bytes]) -> tuple[list[str], dict[str, int | str
     return names, dict(lengths)
 
 
-def _replay(found: dict[int, bytes], window: int, counters: SaCounters) -> dict[str, int | str]:
+def _replay(found: dict[int, bytes], window: int, drops: int) -> dict[str, int | str]:
     """Size of the window, packets outside it or seen already, the last number and which before it have come."""
     sequence, bitmap = 0, 0
     if encode.ATTR_REPLAY_ESN in found:
@@ -206,8 +206,7 @@ def _replay(found: dict[int, bytes], window: int, counters: SaCounters) -> dict[
     elif encode.ATTR_REPLAY in found:
         sent, got, bitmap = structs.REPLAY.unpack_from(found[encode.ATTR_REPLAY])
         sequence = max(sent, got)
-    errors = {"ooo_errs": counters.replay_drops, "auth_errs": counters.integrity_failures}
-    return {"ooowin": window, "seq": sequence, "bit": f"0x{bitmap:08x}" if bitmap else "", **errors}
+    return {"ooowin": window, "ooo_errs": drops, "seq": sequence, "bit": f"0x{bitmap:08x}" if bitmap else ""}
 
 
 def _age(then: int, now: int) -> int:

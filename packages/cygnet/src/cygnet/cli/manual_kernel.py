@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 
 from cygnet.cli import service
-from cygnet.cli.keyed import SPI, Keyed, keyed
+from cygnet.cli.keyed import Keyed, keyed
+from cygnet.cli.said import said
 from cygnet.conf import ConfError, Configuration
 from cygnet.control.codes import CONTROL_BASE
 from cygnet.daemon.host import INTERFACES, numbered
@@ -64,21 +65,19 @@ class Manual:
         self._refuse_rivals(one)
         if one.weak:
             self.log(f'"{one.name}": WARNING: weak, and used because the connection names it: {", ".join(one.weak)}')
-        with ExitStack() as undo:
+        with self._whole(one) as undo:
             for sa in one.sas:
                 self.kernel.add_sa(sa)
                 undo.callback(self.kernel.delete_sa, sa.key)
-            self._lay(one, one.protecting, undo)
+            self._lay(one, one.protecting)
             self._call(one, "up")
-            undo.pop_all()
 
     def route(self, one: Keyed) -> None:
         """Only the route, and policies that drop what takes it."""
         if self._is_up(one):
             raise CygnetError(f'"{one.name}" is up, and has its route')
-        with ExitStack() as undo:
-            self._lay(one, one.resting, undo)
-            undo.pop_all()
+        with self._whole(one):
+            self._lay(one, one.resting)
 
     def down(self, one: Keyed) -> None:
         """All but the route; what takes it is dropped."""
@@ -112,11 +111,18 @@ class Manual:
         except CygnetError as problem:
             self.log(str(problem))
 
-    def _lay(self, one: Keyed, policies: list[Policy], undo: ExitStack) -> None:
-        """Policies and the route; undone to what was there before."""
-        before = partial(self._settle, one, one.resting) if self._standing(one) else partial(self._clear, one)
-        undo.callback(self.attempt, before)
+    @contextmanager
+    def _whole(self, one: Keyed) -> Iterator[ExitStack]:
+        """If a step fails, SAs go first, then policies and route are what they were before."""
         service.mark_by_hand()
+        before = partial(self._settle, one, one.resting) if self._standing(one) else partial(self._clear, one)
+        with ExitStack() as undo:
+            undo.callback(self.attempt, before)
+            yield undo
+            undo.pop_all()
+
+    def _lay(self, one: Keyed, policies: list[Policy]) -> None:
+        """Policies, and the route that leads to them."""
         name, setup = one.route.interface, self.configuration.setup
         if one.route.if_id and not (INTERFACES / name).exists():
             links.create_interface(name, one.route.if_id, dict(setup.interfaces)[name], setup.override_mtu)
@@ -147,11 +153,11 @@ class Manual:
             self.attempt(partial(links.delete_interface, route.interface))
 
     def _standing(self, one: Keyed) -> list[Policy]:
-        """What the kernel has of its policies, also of those from before a change of the file."""
-        names = set(map(encode.policy_id, one.protecting + one.resting))
+        """What the kernel has of its policies, also for what traffic the file said before it was changed."""
+        names, number = set(map(encode.policy_id, one.protecting + one.resting)), one.route.reqid
+        numbers = {number} if list(self._conns_of(number)) == [one.name] else set()
         mine = filter(ours.MANUAL.has, self.kernel.list_policies())
-        number = one.route.reqid
-        return [p for p in mine if encode.policy_id(p) in names or any(each.reqid == number for each in p.templates)]
+        return [p for p in mine if encode.policy_id(p) in names or numbers & {each.reqid for each in p.templates}]
 
     def _is_up(self, one: Keyed) -> bool:
         """A shunt is up when its policy is there."""
@@ -165,20 +171,24 @@ class Manual:
         mine = {sa.key for sa in one.sas}
         for key, reqid in self.kernel.list_sas():
             if key in mine or reqid == one.route.reqid:
+                others = [
+                    f'conn "{name}" ({where})' for name, where in self._conns_of(reqid).items() if name != one.name
+                ]
+                owner = "the daemon" if reqid in ours.REQIDS else " or ".join(others) or f"the SA {said(key)}"
                 raise ConfError(
                     one.route.connection.where,
-                    f'"{one.name}" cannot be brought up, as {self._owner(reqid)} has SPI 0x{key.spi:x}: '
+                    f'"{one.name}" cannot be brought up, as {owner} has SPI 0x{key.spi:x}: '
                     "give each conn that is keyed by hand an spi= of its own",
                 )
 
-    def _owner(self, reqid: int) -> str:
-        if reqid in ours.REQIDS:
-            return "the daemon"
-        for name, settings in self.configuration.manual.items():
-            for setting in filter(None, (settings.get("spi"), settings.get("spibase"))):
-                if SPI.fullmatch(setting.value) and ours.MANUAL_REQIDS.start + int(setting.value, 16) == reqid:
-                    return f'conn "{name}" ({setting.where})'
-        return "another SA"
+    def _conns_of(self, reqid: int) -> dict[str, str]:
+        """Which conns of the file have this number, and where it stands."""
+        given = (
+            (name, settings.get("spi") or settings.get("spibase"))
+            for name, settings in self.configuration.manual.items()
+        )
+        spi = f"{reqid - ours.MANUAL_REQIDS.start:x}"
+        return {name: it.where for name, it in given if it and it.value.lower().removeprefix("0x").lstrip("0") == spi}
 
     def _call(self, one: Keyed, verb: str) -> None:
         self.updown.run(occasion(one, verb))

@@ -116,7 +116,8 @@ class FakeKernel:
 
     def delete_policy(self, policy: Policy) -> None:
         self._called("delete_policy")
-        self.policies.pop(name(policy), None)
+        if self.owner.has(self.policies.get(name(policy), policy)):
+            self.policies.pop(name(policy), None)
 
     def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
         self._called("add_path")

@@ -78,7 +78,7 @@ class Kernel(Protocol):
         """
 
     def delete_policy(self, policy: Policy) -> None:
-        """Remove a policy; one that has gone already is no error."""
+        """Remove a policy; one that has gone already, or is of another owner by now, is no error."""
 
     def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
         """Let ESP and IKE reach ``remote`` by this physical interface, whatever routes lead into tunnels.

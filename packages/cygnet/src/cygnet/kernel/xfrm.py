@@ -82,16 +82,13 @@ class Xfrm:
         return list(filter(None, map(decode.policy, self._dump(_GETPOLICY, "policies"))))
 
     def put_policy(self, policy: Policy) -> None:
-        """The kernel would put it in the place of another's, too."""
-        answers = self._ask(_GETPOLICY, encode.policy_id(policy), f"look at {_policy_text(policy)}", tolerated=_ABSENT)
-        there = decode.policy(answers[0]) if answers else None
-        for other in ours.OWNERS if there else ():
-            if there and other is not self._owner and other.has(there):
-                raise KernelError(f"cannot install {_policy_text(policy)}: {other.name} has one there ({other.undo})")
+        if other := self._other_owner(policy):
+            raise KernelError(f"cannot install {_policy_text(policy)}: {other.name} has one there ({other.undo})")
         self._ask(_UPDPOLICY, encode.policy(policy), f"install {_policy_text(policy)}")
 
     def delete_policy(self, policy: Policy) -> None:
-        self._ask(_DELPOLICY, encode.policy_id(policy), f"remove {_policy_text(policy)}", tolerated=_ABSENT)
+        if not self._other_owner(policy):
+            self._ask(_DELPOLICY, encode.policy_id(policy), f"remove {_policy_text(policy)}", tolerated=_ABSENT)
 
     def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
         paths.add(remote, interface, gateway)
@@ -121,6 +118,12 @@ class Xfrm:
     def _get(self, key: SaKey) -> bytes | None:
         answers = self._ask(_GETSA, encode.sa_id(key), f"look at {_key_text(key)}", tolerated=_ABSENT)
         return answers[0] if answers else None
+
+    def _other_owner(self, policy: Policy) -> ours.Owner | None:
+        """Whose policy has this name already: the kernel would replace or remove another's, too."""
+        answers = self._ask(_GETPOLICY, encode.policy_id(policy), f"look at {_policy_text(policy)}", tolerated=_ABSENT)
+        there = decode.policy(answers[0]) if answers else None
+        return next((other for other in ours.OWNERS if there and other is not self._owner and other.has(there)), None)
 
     def _peers_of_others(self) -> set[Address]:
         """Who the other owners of SAs send to: their paths are shared."""
