@@ -231,17 +231,17 @@ MISTAKES = [
     ("\tesp=aes-md5-sha1\n\tspi=0x200\n", "ipsec.conf:9: esp: nothing is negotiated, so it names one cipher and one hash"),
     ("\tesp=aes_gcm\n\tspi=0x200\n", "esp: keys set by hand break this cipher (RFC 8221, section 3)"),
     ("\tesp=aes_ctr-sha1\n\tspi=0x200\n", "esp: keys set by hand break this cipher"),
-    (f"\tesp=aes-sha2_256\n\tespauthkey={INTEGRITY}\n\tspi=0x200\n", "espenckey: aes needs this key: ipsec ranbits 128"),
+    (f"\tesp=aes-sha2_256\n\tespauthkey={INTEGRITY}\n\tspi=0x200\n", "espenckey: it is missing, and aes needs it: ipsec ranbits 128 makes one"),
     (
         f"\tesp=aes256-sha2_256\n\tespenckey={ENCRYPTION}\n\tespauthkey={INTEGRITY}\n\tspi=0x200\n",
         "ipsec.conf:10: espenckey: it has 128 bits, and aes takes 256: ipsec ranbits 256 makes one",
     ),
     (
         f"\tesp=aes-sha2_256\n\tleftespenckey={ENCRYPTION}\n\tespauthkey={INTEGRITY}\n\tspi=0x200\n",
-        "rightespenckey: aes needs this key for the other direction, too: ipsec ranbits 128",
+        "rightespenckey: it is missing, and aes needs it",
     ),
     (f"{KEYS.replace(ENCRYPTION, ENCRYPTION[:-1])}\tspi=0x200\n", "espenckey: it is no whole hexadecimal"),
-    ("\tah=sha2_256\n\tspi=0x200\n", "ahkey: sha2_256 needs this key: ipsec ranbits 256"),
+    ("\tah=sha2_256\n\tspi=0x200\n", "ahkey: it is missing, and sha2_256 needs it: ipsec ranbits 256"),
     ("\ttype=nonsense\n", 'ipsec.conf:9: type=nonsense'),
 ]  # fmt: skip
 

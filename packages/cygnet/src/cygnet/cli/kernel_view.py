@@ -29,13 +29,8 @@ LAST_USED = 27
 NAMES = {row.kernel: row.name.upper() for row in CIPHERS.values()} | {"deflate": "DEFLATE"}
 NAMES |= {row.kernel: f"HMAC_{row.name.upper()}" for row in INTEGRITIES.values()}
 # Attribute of an SA -> whose length of key it says.
-ALGORITHMS = {
-    encode.ATTR_CRYPT: "eklen",
-    encode.ATTR_AEAD: "eklen",
-    encode.ATTR_AUTH_TRUNC: "aklen",
-    encode.ATTR_COMP: "",
-}
-CHECKED = (encode.ATTR_AEAD, encode.ATTR_AUTH_TRUNC)
+CHECKED = {encode.ATTR_AEAD: "eklen", encode.ATTR_AUTH_TRUNC: "aklen"}
+ALGORITHMS = {encode.ATTR_CRYPT: "eklen", encode.ATTR_COMP: "", **CHECKED}
 INSIDE_OUT = ("comp", "esp", "ah")
 
 
@@ -131,13 +126,10 @@ def eroutes(found: list[Association]) -> list[Eroute]:
     """Policies for what goes out, and packets that are held until their SA is there."""
     policies = filter(None, map(decode.policy, dump(GETPOLICY)))
     going = [one for one in policies if one.direction is Direction.OUT and any(owner.has(one) for owner in ours.OWNERS)]
-    held = [
-        Eroute(*one.traffic, "%hold") for one in found if not one.key.spi and one.reqid in ours.REQIDS and one.traffic
-    ]
+    waiting = [one.traffic for one in found if not one.key.spi and one.reqid in ours.REQIDS]
     made = groups(found)
-    return sorted(
-        [_eroute(policy, made) for policy in going] + held, key=lambda one: (str(one.source), str(one.destination))
-    )
+    all_of_them = [_eroute(policy, made) for policy in going] + [Eroute(*ends, "%hold") for ends in waiting if ends]
+    return sorted(all_of_them, key=lambda one: (str(one.source), str(one.destination)))
 
 
 def _eroute(policy: Policy, made: list[tuple[Association, ...]]) -> Eroute:
@@ -152,13 +144,9 @@ def _eroute(policy: Policy, made: list[tuple[Association, ...]]) -> Eroute:
 
 def _serves(one: Association, policy: Policy) -> bool:
     """Whether an SA is of a policy's first template: its number, and the peer's address or the traffic's."""
-    first = policy.templates[0]
-    peer = (
-        one.key.destination == first.destination
-        if first.destination
-        else one.key.destination in policy.destination.network
-    )
-    return one.reqid == first.reqid and peer
+    first, peer = policy.templates[0], one.key.destination
+    named = peer == first.destination if first.destination else peer in policy.destination.network
+    return one.reqid == first.reqid and named
 
 
 def _association(body: bytes) -> Association | None:

@@ -7,7 +7,7 @@ box at the other end has the same. A key is never shown, whatever is wrong with 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,9 +83,8 @@ def keyed(connection: Connection, settings: Mapping[str, Setting], registry: Reg
         return Keyed(route, {}, ())
     reader = _Reader(connection, settings)
     suites = reader.suites()
-    child = ChildSa(
-        0, connection, span.local, span.remote, span.mode, tuple(reader.legs(suites)), span.ours, span.theirs, 0
-    )
+    legs = tuple(reader.legs(suites))
+    child = ChildSa(0, connection, span.local, span.remote, span.mode, legs, span.ours, span.theirs, lifetime=0)
     route = replace(route, span=span_of_child(child), reqid=ours.MANUAL_REQIDS.start + reader.spi_of_conn())
     windows = {protocol: reader.window(protocol) for protocol in suites}
     sas = outbound_sas(child, route.reqid, route.if_id) + inbound_sas(child, route.reqid, route.if_id)
@@ -99,21 +98,18 @@ class _Reader:
         self.connection, self.settings = connection, settings
 
     def fault(self, key: str, reason: str) -> ConfError:
-        return ConfError(
-            self.settings[key].where if key in self.settings else self.connection.where, f"{key}: {reason}"
-        )
+        where = self.settings[key].where if key in self.settings else self.connection.where
+        return ConfError(where, f"{key}: {reason}")
 
     def suites(self) -> dict[str, ChildProposal]:
         """Of esp= and ah=, the innermost first. ESP without a key for integrity is for within AH only."""
         found = {protocol: self._suite(protocol) for protocol in ("esp", "ah") if protocol in self.settings}
         if not found:
             raise ConfError(self.connection.where, "it needs esp= or ah= with one algorithm, such as esp=aes-sha2_256")
-        if "esp" not in found:
-            return found
-        if not self._given("espauthkey"):
+        if "esp" in found and not self._given("espauthkey"):
+            found["esp"] = replace(found["esp"], integrity="")
             if "ah" not in found:
                 raise self.fault("espauthkey", "it is missing: encryption without integrity is no protection")
-            found["esp"] = replace(found["esp"], integrity="")
         return found
 
     def _suite(self, protocol: str) -> ChildProposal:
@@ -122,22 +118,14 @@ class _Reader:
         except ValueError as error:
             raise self.fault(protocol, str(error)) from None
 
-    def legs(self, suites: dict[str, ChildProposal]) -> list[Leg]:
+    def legs(self, suites: dict[str, ChildProposal]) -> Iterator[Leg]:
         """The protocols with their SPIs and keys: what comes in is named after the side that is this box."""
-        here, there = self.connection.here.side, self.connection.there.side
-        return [
-            Leg(
-                protocol,
-                self._spi(here, protocol, "esp" in suites),
-                self._spi(there, protocol, "esp" in suites),
-                suite.encryption,
-                suite.integrity,
-                self._keys(here, protocol, suite),
-                self._keys(there, protocol, suite),
-                suite.key_bits // 8,
-            )
-            for protocol, suite in suites.items()
-        ]
+        sides = (self.connection.here.side, self.connection.there.side)
+        for protocol, suite in suites.items():
+            spi_in, spi_out = (self._spi(side, protocol, "esp" in suites) for side in sides)
+            key_in, key_out = (self._keys(side, protocol, suite) for side in sides)
+            names = (suite.encryption, suite.integrity)
+            yield Leg(protocol, spi_in, spi_out, *names, key_in, key_out, suite.key_bits // 8)
 
     def spi_of_conn(self) -> int:
         """Of spi= or spibase=."""
@@ -173,11 +161,10 @@ class _Reader:
 
     def _keys(self, side: str, protocol: str, suite: ChildProposal) -> bytes:
         """Of the SA towards a side: cipher, then integrity."""
-        key = b""
+        key, name = b"", "ahkey" if protocol == "ah" else "espauthkey"
         if suite.encryption:
             key += self._key(side, "espenckey", suite.key_bits, suite.encryption)
         if suite.integrity:
-            name = "ahkey" if protocol == "ah" else "espauthkey"
             key += self._key(side, name, 8 * INTEGRITIES[suite.integrity].size, suite.integrity)
         return key
 
@@ -187,10 +174,8 @@ class _Reader:
     def _key(self, side: str, name: str, bits: int, algorithm: str) -> bytes:
         key = f"{side}{name}" if f"{side}{name}" in self.settings else name
         if key not in self.settings:
-            there = " for the other direction, too" if self._given(name) else ""
-            raise self.fault(
-                f"{side}{name}" if there else name, f"{algorithm} needs this key{there}: ipsec ranbits {bits}"
-            )
+            missing = f"{side}{name}" if self._given(name) else name
+            raise self.fault(missing, f"it is missing, and {algorithm} needs it: ipsec ranbits {bits} makes one")
         file = Path(self.settings[key].where.rpartition(":")[0])
         if file.stat().st_mode & 0o077:
             raise self.fault(key, f"others may read this file, and there is a key in it: chmod 600 {file}")

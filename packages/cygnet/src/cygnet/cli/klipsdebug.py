@@ -11,10 +11,8 @@ from cygnet.errors import CygnetError
 
 USAGE = ("ipsec klipsdebug [--none]",)
 OPTIONS: Options = (
-    ("--none", "", "accepted; nothing can be switched on"),
-    ("--clear", "FLAG", "accepted"),
-    ("--set", "FLAG", "refused, with the reason"),
-    ("--all", "", "refused, with the reason"),
+    ("--none", "", "accepted; there is nothing to switch off"),
+    ("--all", "", "refused; there is nothing to switch on"),
 )
 # Those of Linux's Documentation/networking/xfrm_proc.rst that a configuration or a peer brings about.
 MEANINGS = {
@@ -35,7 +33,7 @@ MEANINGS = {
 def run(words: list[str]) -> int:
     """The command."""
     given, _ = parse("ipsec klipsdebug", USAGE, OPTIONS, words)
-    if "--set" in given or "--all" in given:
+    if "--all" in given:
         raise CygnetError(
             "XFRM has no debugging flags; it counts what it drops: ipsec klipsdebug without options shows it"
         )

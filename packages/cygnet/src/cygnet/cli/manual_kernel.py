@@ -145,7 +145,7 @@ class Manual:
         route, remote = one.route, one.route.span.remote
         self._settle(one, [])
         left = [policy for policy in self.kernel.list_policies() if policy.if_id == route.if_id]
-        if not any(one.direction is Direction.OUT and one.destination == route.span.theirs for one in left):
+        if not any(other.direction is Direction.OUT and other.destination == route.span.theirs for other in left):
             self.attempt(partial(self._call, one, "unroute"))
         if remote not in {key.destination for key, _ in self.kernel.list_sas()}:
             self.attempt(partial(self.kernel.delete_path, remote))
@@ -171,24 +171,19 @@ class Manual:
         mine = {sa.key for sa in one.sas}
         for key, reqid in self.kernel.list_sas():
             if key in mine or reqid == one.route.reqid:
-                others = [
-                    f'conn "{name}" ({where})' for name, where in self._conns_of(reqid).items() if name != one.name
-                ]
-                owner = "the daemon" if reqid in ours.REQIDS else " or ".join(others) or f"the SA {said(key)}"
-                raise ConfError(
-                    one.route.connection.where,
-                    f'"{one.name}" cannot be brought up, as {owner} has SPI 0x{key.spi:x}: '
-                    "give each conn that is keyed by hand an spi= of its own",
-                )
+                others = (f'conn "{name}" ({at})' for name, at in self._conns_of(reqid).items() if name != one.name)
+                owner = "the daemon" if reqid in ours.REQIDS else next(others, f"the SA {said(key)}")
+                why = f"as {owner} has SPI 0x{key.spi:x}: give each conn that is keyed by hand an spi= of its own"
+                raise ConfError(one.route.connection.where, f'"{one.name}" cannot be brought up, {why}')
 
     def _conns_of(self, reqid: int) -> dict[str, str]:
         """Which conns of the file have this number, and where it stands."""
-        given = (
-            (name, settings.get("spi") or settings.get("spibase"))
-            for name, settings in self.configuration.manual.items()
-        )
-        spi = f"{reqid - ours.MANUAL_REQIDS.start:x}"
-        return {name: it.where for name, it in given if it and it.value.lower().removeprefix("0x").lstrip("0") == spi}
+        spi, found = f"{reqid - ours.MANUAL_REQIDS.start:x}", {}
+        for name, settings in self.configuration.manual.items():
+            given = settings.get("spi") or settings.get("spibase")
+            if given and given.value.lower().removeprefix("0x").lstrip("0") == spi:
+                found[name] = given.where
+        return found
 
     def _call(self, one: Keyed, verb: str) -> None:
         self.updown.run(occasion(one, verb))

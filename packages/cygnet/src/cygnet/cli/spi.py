@@ -38,9 +38,7 @@ def run(words: list[str]) -> int:
     given, _ = parse(COMMAND, USAGE, OPTIONS, words)
     for option in ("--enckey", "--authkey"):
         if given.get(option, "")[:2].lower() in ("0x", "0s", "0t"):
-            raise UsageError(
-                f"{COMMAND}: arguments are seen by everybody: {option} - reads the key from standard input"
-            )
+            raise UsageError(f"{COMMAND}: everybody sees arguments: {option} - reads the key from standard input")
     if not given:
         from cygnet.cli.kernel_view import associations, described, our_addresses
 
