@@ -291,6 +291,25 @@ def test_a_second_conn_with_the_same_spi_is_refused_and_told_whose_it_is(
     assert sides["west"].updown.calls.count(("up", "second")) == 0
 
 
+@pytest.mark.parametrize("operation", ["--up", "--route"])
+def test_a_second_conn_for_the_same_traffic_waits_until_the_first_is_down(
+    sides: dict[str, Side], operation: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As FreeS/WAN has it: after --down another takes over the route, and no packet goes in clear between."""
+    kernel, _ = up(sides, f"{WEST}conn second\n{ENDS}{KEYS}\tspi=0x300\n")
+    before = dict(kernel.policies)
+    assert ipsec(sides, "west", operation, "second") == 1
+    assert f'as conn "west" ({sides["west"].file}:12) is for the same traffic' in capsys.readouterr().err
+    assert ipsec(sides, "west", "--down", "second") == 1
+    assert kernel.policies == before
+    assert ipsec(sides, "west", "--down", "west") == 0
+    assert ipsec(sides, "west", "--up", "second") == 0
+    assert [sa.reqid & 0xFFF for sa in kernel.sas.values()] == [0x300, 0x300]
+    for step in ("--down", "--unroute"):
+        assert ipsec(sides, "west", step, "second") == 0
+    assert sides["west"].left_over == []
+
+
 def test_two_conns_with_one_peer_share_its_path_and_the_interface(sides: dict[str, Side]) -> None:
     second = f"conn second\n{ENDS.replace('10.', '10.9')}{KEYS}\tspi=0x300\n"
     kernel, _ = up(sides, WEST + second)
@@ -306,7 +325,7 @@ def test_two_conns_with_one_peer_share_its_path_and_the_interface(sides: dict[st
     ("operation", "sentence"),
     [
         ("--up", '"west" is up already: ipsec manual --down west comes first'),
-        ("--route", '"west" is up, and has its route'),
+        ("--route", '"west" is up already: ipsec manual --down west comes first'),
         ("--unroute", '"west" is up: ipsec manual --down west comes first'),
     ],
 )

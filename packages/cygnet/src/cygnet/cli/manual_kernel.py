@@ -13,7 +13,6 @@ from functools import partial
 
 from cygnet.cli import service
 from cygnet.cli.keyed import Keyed, keyed
-from cygnet.cli.said import said
 from cygnet.conf import ConfError, Configuration
 from cygnet.control.codes import CONTROL_BASE
 from cygnet.daemon.host import INTERFACES, numbered
@@ -74,8 +73,7 @@ class Manual:
 
     def route(self, one: Keyed) -> None:
         """Only the route, and policies that drop what takes it."""
-        if self._is_up(one):
-            raise CygnetError(f'"{one.name}" is up, and has its route')
+        self._refuse_rivals(one)
         with self._whole(one):
             self._lay(one, one.resting)
 
@@ -154,10 +152,18 @@ class Manual:
 
     def _standing(self, one: Keyed) -> list[Policy]:
         """What the kernel has of its policies, also for what traffic the file said before it was changed."""
-        names, number = set(map(encode.policy_id, one.protecting + one.resting)), one.route.reqid
-        numbers = {number} if list(self._conns_of(number)) == [one.name] else set()
-        mine = filter(ours.MANUAL.has, self.kernel.list_policies())
-        return [p for p in mine if encode.policy_id(p) in names or numbers & {each.reqid for each in p.templates}]
+        number, alone = {one.route.reqid}, list(self._conns_of(one.route.reqid)) == [one.name]
+        named = [policy for policy in self._of_same_traffic(one) if _reqids(policy) <= number]
+        return named + [
+            policy for policy in self._by_hand() if alone and _reqids(policy) == number and policy not in named
+        ]
+
+    def _of_same_traffic(self, one: Keyed) -> list[Policy]:
+        names = set(map(encode.policy_id, one.protecting + one.resting))
+        return [policy for policy in self._by_hand() if encode.policy_id(policy) in names]
+
+    def _by_hand(self) -> list[Policy]:
+        return list(filter(ours.MANUAL.has, self.kernel.list_policies()))
 
     def _is_up(self, one: Keyed) -> bool:
         """A shunt is up when its policy is there."""
@@ -165,16 +171,19 @@ class Manual:
         return any(policy.templates if one.sas else policy.action is action for policy in self._standing(one))
 
     def _refuse_rivals(self, one: Keyed) -> None:
-        """Two conns with one SPI: the kernel could not tell them apart."""
+        """Two conns for the same traffic, or with one SPI: the kernel could not tell them apart."""
         if one.sas and self._is_up(one):
             raise CygnetError(f'"{one.name}" is up already: ipsec manual --down {one.name} comes first')
-        mine = {sa.key for sa in one.sas}
-        for key, reqid in self.kernel.list_sas():
-            if key in mine or reqid == one.route.reqid:
-                others = (f'conn "{name}" ({at})' for name, at in self._conns_of(reqid).items() if name != one.name)
-                owner = "the daemon" if reqid in ours.REQIDS else next(others, f"the SA {said(key)}")
-                why = f"as {owner} has SPI 0x{key.spi:x}: give each conn that is keyed by hand an spi= of its own"
-                raise ConfError(one.route.connection.where, f'"{one.name}" cannot be brought up, {why}')
+        keys, number = {sa.key for sa in one.sas}, one.route.reqid
+        traffic = (each for policy in self._of_same_traffic(one) for each in _reqids(policy) - {number})
+        clashes = [("is for the same traffic: take that down first", reqid) for reqid in traffic]
+        for key, reqid in self.kernel.list_sas() if one.sas else ():
+            if key in keys or reqid == number:
+                clashes.append((f"has SPI 0x{key.spi:x}: give each conn an spi= of its own", reqid))
+        for why, reqid in clashes:
+            others = (f'conn "{name}" ({at})' for name, at in self._conns_of(reqid).items() if name != one.name)
+            owner = "the daemon" if reqid in ours.REQIDS else next(others, "an SA that was set by hand")
+            raise ConfError(one.route.connection.where, f'"{one.name}" cannot be brought up, as {owner} {why}')
 
     def _conns_of(self, reqid: int) -> dict[str, str]:
         """Which conns of the file have this number, and where it stands."""
@@ -187,6 +196,10 @@ class Manual:
 
     def _call(self, one: Keyed, verb: str) -> None:
         self.updown.run(occasion(one, verb))
+
+
+def _reqids(policy: Policy) -> set[int]:
+    return {template.reqid for template in policy.templates}
 
 
 def occasion(one: Keyed, verb: str) -> Occasion:
