@@ -131,6 +131,15 @@ def test_eroute_says_what_becomes_of_which_traffic(
 
 
 @pytest.mark.usefixtures("here")
+def test_while_it_is_rekeyed_a_tunnel_has_its_newest_sa(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = replace(ESP, key=SaKey(EAST, "esp", 0x212))
+    [line] = show(monkeypatch, capsys, "eroute", [used(new, 20, 2), used(ESP, 10, 5)], [tunnel()])
+    assert line.split() == "2 10.1.0.0/24:0 -> 10.2.0.0/24:0 => esp0x212@192.0.2.2:0 () ()".split()
+
+
+@pytest.mark.usefixtures("here")
 def test_spigrp_puts_together_what_is_around_the_same_packets(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -290,6 +299,7 @@ def test_the_daemons_sas_and_policies_are_not_removed_by_hand(
     assert spi(monkeypatch, "--clear") == main(["eroute", "--clear"]) == 0
     assert main("eroute --del --src 10.1.0.0/24 --dst 10.2.0.0/24".split()) == 0
     assert main("eroute --replace --src 10.1.0.0/24 --dst 10.2.0.0/24 --said %pass".split()) == 1
+    assert main("eroute --add --src 10.1.0.0/24 --dst 10.5.0.0/24 --said esp0x202@192.0.2.2".split()) == 1
     assert (len(kernel.sas), len(kernel.policies)) == (1, 1)
 
 
