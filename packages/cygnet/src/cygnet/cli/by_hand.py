@@ -37,8 +37,9 @@ _R = TypeVar("_R")
 
 def kernel() -> Xfrm:
     """What is set through it, `ipsec setup stop` takes away."""
+    made = Xfrm(lambda _: None, ours.MANUAL)
     service.mark_by_hand()
-    return Xfrm(lambda _: None, ours.MANUAL)
+    return made
 
 
 def sa(command: str, given: dict[str, str]) -> Sa:
