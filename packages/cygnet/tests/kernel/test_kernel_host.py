@@ -271,6 +271,9 @@ def test_ike_and_esp_find_the_peer_beside_a_route_to_it_into_a_tunnel() -> None:
     paths.delete(far)
     paths.delete(far)
     assert "dev vb" in ip("route", "get", "203.0.113.9", "mark", "0x40000000")
+    assert "fwmark" in ip("rule")
+    paths.delete(PEER)
+    assert "fwmark" not in ip("rule")
 
 
 @pytest.mark.usefixtures("namespace")
@@ -279,8 +282,14 @@ def test_a_path_by_ipv6_and_by_a_named_gateway() -> None:
     paths.add(ip_address("203.0.113.9"), "va", ip_address("192.0.2.250"))
     assert "via 2001:db8::fe dev va" in ip("-6", "route", "show", "table", "51")
     assert "203.0.113.9 via 192.0.2.250 dev va" in ip("route", "show", "table", "51")
+    paths.delete(ip_address("203.0.113.9"))
+    assert "fwmark" in ip("-6", "rule")
     paths.flush()
     assert ip("-6", "route", "show", "table", "all").count("table 51") == 0
+    # One family is left when the other has none.
+    paths.add(ip_address("2001:db8:9::9"), "va", None)
+    paths.flush()
+    assert "fwmark" not in ip("-6", "rule")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ encrypted packets into the tunnel again: Linux does not hold those of an XFRM in
 from __future__ import annotations
 
 import errno
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from cygnet.connection.connection import Address
 from cygnet.kernel import ours
@@ -36,20 +36,26 @@ def add(remote: Address, interface: str, gateway: Address | None) -> None:
 
 def delete(remote: Address) -> None:
     """See Kernel.delete_path."""
-    with rt.rtnetlink() as netlink, rt.sentence(f"remove the path to {remote}", *_ABSENT):
-        netlink.ask(rt.DELROUTE, _route(remote, 255))
+    _keep(lambda path: path != remote)
 
 
 def flush(needed: Container[Address] = ()) -> None:
-    """All paths, and the rule for them; but not those to whom is ``needed``."""
-    with rt.rtnetlink() as netlink, rt.sentence("remove the paths to peers", *_ABSENT, errno.EAFNOSUPPORT):
-        there = {route.destination for route in rt.routes(netlink) if route.table == ours.UNDERLAY_TABLE}
-        for remote in there:
-            if remote and remote not in needed:
-                netlink.ask(rt.DELROUTE, _route(remote, 255))
-        if not any(remote in needed for remote in there):
-            for family in rt.FAMILIES:
-                netlink.ask(rt.DELRULE, _rule(family))
+    """All paths, but those to whom is ``needed``."""
+    _keep(lambda path: path in needed)
+
+
+def _keep(wanted: Callable[[Address], bool]) -> None:
+    """No other paths; with the last one its rule goes, too."""
+    what, tolerated = "remove the paths to peers", (*_ABSENT, errno.EAFNOSUPPORT)
+    with rt.rtnetlink() as netlink, rt.sentence(what, *tolerated):
+        ours_now = (route.destination for route in rt.routes(netlink) if route.table == ours.UNDERLAY_TABLE)
+        there = [remote for remote in ours_now if remote]
+        going = [(rt.DELROUTE, _route(remote, 255)) for remote in there if not wanted(remote)]
+        if len(going) == len(there):
+            going += [(rt.DELRULE, _rule(family)) for family in rt.FAMILIES]
+        for kind, body in going:
+            with rt.sentence(what, *tolerated):
+                netlink.ask(kind, body)
 
 
 def _add_rule(netlink: Netlink, family: int) -> None:
