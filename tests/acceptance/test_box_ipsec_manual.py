@@ -28,7 +28,7 @@ CONNECTIONS = (
     + conn("second", "also=keys", "spi=0x202", "leftsubnet=10.8.0.0/24", "rightsubnet=10.9.0.0/24", lans=False)
 )
 # Every process there was while a command ran.
-WATCHED = "while :; do ps -o args; done >/tmp/ps & watch=$!; {}; status=$?; kill $watch; (exit $status)"
+WATCHED = "while :; do ps -o args; sleep 0.3; done >/tmp/ps & watch=$!; {}; status=$?; kill $watch; (exit $status)"
 
 
 @pytest.fixture(scope="module")
