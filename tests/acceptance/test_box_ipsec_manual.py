@@ -68,6 +68,13 @@ def assert_carries(made: Offices) -> None:
     assert not holds(frames, PATTERN)
 
 
+def left_over(box: Box) -> str:
+    """What of IPsec is in the kernel."""
+    return box.text(
+        "ip xfrm state; ip xfrm policy; ip link show type xfrm; ip rule | grep fwmark; ip route show table 51; true"
+    )
+
+
 def test_a_tunnel_keyed_by_hand_carries_without_a_daemon(standing: Offices) -> None:
     """Keys set by hand: the tunnel carries both ways, all SAs count it, the wire shows only ESP, and no daemon runs"""
     assert "pluto" not in standing.a.box.text("ps -o args")
@@ -123,7 +130,7 @@ def test_the_daemon_beside_it_changes_nothing(standing: Offices) -> None:
 
 
 def test_down_leaves_nothing_in_clear_and_unroute_nothing_at_all(standing: Offices) -> None:
-    """After `ipsec manual --down` no packet goes in clear; after --unroute, or `ipsec setup stop`, nothing is left"""
+    """After `ipsec manual --down` no packet goes in clear; after --unroute nothing is left"""
     mark = standing.wire.mark()
     standing.a.box.text("ipsec manual --down offices", PATIENCE)
     assert read_sas(standing.a.box) == []
@@ -133,9 +140,16 @@ def test_down_leaves_nothing_in_clear_and_unroute_nothing_at_all(standing: Offic
     assert kinds(frames).keys() <= {"esp", "arp"}
     assert not holds(frames, PATTERN)
     standing.a.box.text("ipsec manual --unroute offices", PATIENCE)
-    standing.b.box.run("ipsec setup stop", PATIENCE)
-    for side, _ in standing.both:
-        left = side.box.text(
-            "ip xfrm state; ip xfrm policy; ip link show type xfrm; ip rule | grep fwmark; ip route show table 51; true"
-        )
-        assert left == ""
+    assert left_over(standing.a.box) == ""
+
+
+def test_setup_takes_down_and_brings_up_what_is_keyed_by_hand(standing: Offices) -> None:
+    """`ipsec setup stop` takes down what was set by hand, whoever did it; `ipsec setup start` brings up auto=manual"""
+    box, spis = standing.b.box, {SPIBASE + 2, SPIBASE + 3}
+    assert {sa.spi for sa in read_sas(box)} == spis
+    box.run("ipsec setup stop", PATIENCE)
+    assert left_over(box) == ""
+    box.text("ipsec setup start", PATIENCE)
+    assert {sa.spi for sa in read_sas(box)} == spis
+    box.text("ipsec setup stop", PATIENCE)
+    assert left_over(box) == ""

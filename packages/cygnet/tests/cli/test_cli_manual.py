@@ -480,7 +480,8 @@ def test_the_daemons_start_brings_up_what_is_to_be_up_and_stop_leaves_nothing(si
         # after stop there is nothing, also of what the file does not have any more.
         write(sides, text.replace("conn self", "conn renamed").replace("0x300", "0x301"))
         manual.stop(side.file, log.append)
-    assert (side.kernel.sas, side.kernel.policies) == ({}, {})
+    # (the route went with its interface).
+    assert side.left_over == [("ipsec0", ip_network("10.92.0.0/24"))]
 
 
 def test_no_key_shows_in_whatever_is_printed(sides: dict[str, Side], capsys: pytest.CaptureFixture[str]) -> None:

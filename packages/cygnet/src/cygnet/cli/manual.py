@@ -71,16 +71,18 @@ def start(configuration: Configuration, log: Callable[[str], None]) -> None:
 
 
 def stop(path: Path, log: Callable[[str], None]) -> None:
-    """Take everything out of the kernel that was set by hand."""
+    """Take everything out of the kernel that was set by hand, when no daemon runs."""
     from cygnet.cli.manual_kernel import opened
     from cygnet.conf import load
-    from cygnet.kernel.links import read_local
+    from cygnet.kernel import links
 
-    configuration = load(path, read_local())
+    configuration = load(path, links.read_local())
     with opened(configuration, log) as manual:
         for name in configuration.connections:
             manual.attempt(partial(manual.end, name))
         manual.kernel.flush()
+        for name, _ in configuration.setup.interfaces:
+            manual.attempt(partial(links.delete_interface, name))
 
 
 def steps(one: Keyed, operation: str) -> Iterator[str]:
