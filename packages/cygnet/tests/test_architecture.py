@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src/cygnet"
 MODULES = sorted(SOURCE.rglob("*.py"))
 # The parts that one reads by themselves, and how many lines each may have.
-MOST_LINES = {"daemon": 9_000, "commands": 3_600, "firewall": 1_200, "strangers": 900}
+MOST_LINES = {"daemon": 9_000, "commands": 4_000, "firewall": 1_200, "strangers": 900}
 STRANGERS = ("ike/directory.py", "ike/strangers.py", "daemon/lookups.py")
 PARTS = {"cli": "commands", "why": "commands", "firewall": "firewall", "dns": "strangers"}
 MOST_LINES_OF_A_FILE = 400

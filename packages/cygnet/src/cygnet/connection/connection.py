@@ -175,7 +175,7 @@ class Setup:
 
     ``rp_filter``: what the physical interfaces' is set to, None leaves it. ``crl_check_interval`` 0: never.
     ``pluto`` False: the daemon is not started. ``pluto_wait``: starting waits for each ``auto=start``.
-    ``manual_start``: manually keyed connections. ``debug``: words of plutodebug=.
+    ``manual_start``: connections keyed by hand that are to be up. ``debug``: words of plutodebug=.
     ``ignored``: parameters that were accepted and mean nothing on XFRM, name -> where (file:line).
     """
 

@@ -78,6 +78,7 @@ class Daemon:
         for problem in [*self.problems, *self.read_secrets()]:
             self.log(problem)
         self._connections = configuration.connections
+        self.host.manual(configuration)
 
     def _serve(self, undo: contextlib.ExitStack) -> None:
         """The order of FreeS/WAN: connections are there before anybody can ask for them, then what auto= says."""

@@ -10,14 +10,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Address, Setup
 from cygnet.connection.local import DEFAULT_ROUTE, Local
 from cygnet.errors import CygnetError
-from cygnet.kernel import links, sockets
+from cygnet.kernel import links, ours, sockets
 from cygnet.kernel.interface import Kernel
 from cygnet.kernel.policy import Policy
 from cygnet.updown.call import Occasion, Updown
+
+if TYPE_CHECKING:
+    from cygnet.conf import Configuration
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 FILTERS = Path("/proc/sys/net/ipv4/conf")
@@ -55,9 +59,10 @@ class Machine:
         self.left = self.kernel.flush(keep_blocks=True)
         _clean_firewall(self._log)
         self._command("prepluto", setup.prepluto)
-        for physical, (name, if_id) in _numbered(setup).items():
+        for physical, (name, if_id) in numbered(setup).items():
             try:
-                links.create_interface(name, if_id, setup.override_mtu)
+                if not (_is_in_use(self.kernel, name) and (INTERFACES / name).exists()):
+                    links.create_interface(name, if_id, setup.override_mtu)
                 self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
                 self._log(str(problem))
@@ -69,6 +74,13 @@ class Machine:
         """The settings of the interfaces that are there now."""
         for physical in self.if_ids if setup.rp_filter is not None else ():
             self._filter(local.default_interface if physical == DEFAULT_ROUTE else physical, setup.rp_filter or 0)
+
+    def manual(self, configuration: Configuration) -> None:
+        """Bring up what is keyed by hand; it stays when the daemon goes."""
+        if configuration.starts_manual:
+            from cygnet.cli.manual import start
+
+            start(configuration, self._log)
 
     def ready(self, setup: Setup) -> None:
         """Connections are routed: traffic may come. Then what the administrator wants to be run."""
@@ -154,7 +166,10 @@ class Nothing:
 
     def open(self, setup: Setup) -> None:
         """Interfaces have numbers, though they are not there."""
-        self.if_ids = _numbered(setup)
+        self.if_ids = numbered(setup)
+
+    def manual(self, configuration: Configuration) -> None:
+        """No keys are set."""
 
     def follow(self, setup: Setup, local: Local) -> None:
         """Nothing to set."""
@@ -178,9 +193,9 @@ class Nothing:
 Host = Machine | Nothing
 
 
-def _numbered(setup: Setup) -> dict[str, tuple[str, int]]:
-    """Physical interface, or %defaultroute -> (ipsecN, N + 1): an if_id of 0 is none."""
-    return {physical: (name, int(name.removeprefix("ipsec")) + 1) for name, physical in setup.interfaces}
+def numbered(setup: Setup) -> dict[str, tuple[str, int]]:
+    """Physical interface, or %defaultroute -> (ipsecN, its if_id)."""
+    return {physical: (name, _if_id(name)) for name, physical in setup.interfaces}
 
 
 def flush_leftovers(log: Log) -> None:
@@ -190,11 +205,27 @@ def flush_leftovers(log: Log) -> None:
     _clean(Xfrm(log), log, sorted(path.name for path in INTERFACES.glob("ipsec*")))
 
 
+def _delete_unused(kernel: Kernel, name: str) -> None:
+    if not _is_in_use(kernel, name):
+        links.delete_interface(name)
+
+
+def _is_in_use(kernel: Kernel, name: str) -> bool:
+    """Manual keying goes on without the daemon, and needs its interfaces."""
+    by_hand = {policy.if_id for policy in kernel.list_policies() if ours.MANUAL.has(policy)}
+    return _if_id(name) in by_hand
+
+
+def _if_id(name: str) -> int:
+    """An if_id of 0 is none."""
+    return int(name.removeprefix("ipsec")) + 1
+
+
 def _clean(kernel: Kernel, log: Log, interfaces: list[str]) -> None:
     """One step that fails keeps no other from its place."""
     _attempt(log, kernel.flush)
     for name in interfaces:
-        _attempt(log, partial(links.delete_interface, name))
+        _attempt(log, partial(_delete_unused, kernel, name))
     _clean_firewall(log)
 
 

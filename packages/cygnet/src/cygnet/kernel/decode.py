@@ -92,8 +92,7 @@ def our_policy(body: bytes) -> Policy | None:
     found = policy(body)
     if found is None:
         return None
-    is_ours = found.templates[0].reqid in ours.REQIDS if found.templates else found.priority in ours.PRIORITIES
-    return found if is_ours else None
+    return found if ours.DAEMON.has(found) else None
 
 
 def policy(body: bytes) -> Policy | None:
@@ -110,6 +109,11 @@ def policy(body: bytes) -> Policy | None:
     does = Action.BLOCK if action else Action.ALLOW
     interface = structs.SELECTOR.unpack_from(body)[-2]
     return Policy(_DIRECTION_OF[direction], *selectors, priority, does, templates, if_id, mark, interface)
+
+
+def selectors(body: bytes) -> tuple[Selector, Selector] | None:
+    """Source and destination of an SA's traffic; None if it is for any."""
+    return _selectors(body)
 
 
 def _templates(data: bytes) -> Iterator[Template]:

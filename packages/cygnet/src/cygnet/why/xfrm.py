@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from cygnet.errors import CygnetError
-from cygnet.kernel import decode, structs
+from cygnet.kernel import decode, ours, structs
 from cygnet.kernel.encode import ATTR_AEAD, ATTR_AUTH_TRUNC, ATTR_COMP, ATTR_CRYPT
 from cygnet.kernel.netlink import Netlink, Refusal, attributes
 from cygnet.kernel.policy import Action, Policy, Template
@@ -57,9 +57,9 @@ def _association(body: bytes) -> Association | None:
 
 
 def policies(everybody: bool = False) -> list[Policy]:
-    """Those of ours, or all."""
-    read = decode.policy if everybody else decode.our_policy
-    return [found for body in dump(GETPOLICY) if (found := read(body))]
+    """Those of ours, made by the daemon or by hand; or all."""
+    found = filter(None, map(decode.policy, dump(GETPOLICY)))
+    return [one for one in found if everybody or any(owner.has(one) for owner in ours.OWNERS)]
 
 
 def target(policy: Policy, known: list[Association]) -> str:
