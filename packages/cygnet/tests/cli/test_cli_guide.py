@@ -32,7 +32,7 @@ SENT = [
     ("auto(8)", "ipsec auto --up connection", "up"),
     ("auto(8)", "ipsec auto --route connection", "route"),
     ("auto(8)", "ipsec auto --ready", "listen"),
-    ("auto(8)", "ipsec auto --rereadgroups", "listen"),
+    ("auto(8)", "ipsec auto --rereadgroups", "rereadgroups"),
     ("auto(8)", "ipsec auto --show --asynchronous --config ./x.conf --verbose --up connection", "up"),
 ]
 # Of the manual pages: (command line, exit status, what stands in its output).
@@ -103,7 +103,9 @@ def test_a_line_of_the_guide_asks_the_daemon_for_what_it_says(
     monkeypatch.setattr(client, "ask", lambda request, _show, _base: asked.append(request) or 0)
     assert run(line) == 0, chapter
     assert [request["command"] for request in asked] == [command]
-    assert asked[0].get("name", "") == ("" if command in ("listen", "status", "rereadsecrets") else line.split()[-1])
+    assert asked[0].get("name", "") == (
+        "" if command in ("listen", "status", "rereadsecrets", "rereadgroups") else line.split()[-1]
+    )
 
 
 @pytest.mark.parametrize(("line", "status", "shown"), MANUAL, ids=[line for line, _, _ in MANUAL])

@@ -67,6 +67,7 @@ CONN_ROWS = [
     ("rekeyfuzz=0%", "rekey_fuzz", 1.0, 0.0),
     ("keyingtries=5", "keying_tries", 0, 5),
     ("rekeytries=5", "keying_tries", 0, 5),
+    ("dnssec=yes", "dnssec", False, True),
     ("compress=yes", "compress", False, True),
     ("failureshunt=drop", "failure_shunt", Shunt.NONE, Shunt.DROP),
     ("dpdaction=restart", "dpd_action", DpdAction.HOLD, DpdAction.RESTART),

@@ -53,7 +53,14 @@ class Engine:
     """What the daemon asks of an engine, remembered; ``refuse`` makes the next request fail."""
 
     def __init__(
-        self, setup: Setup, secrets: Secrets, _tunnels: object, _send: object, _log: object, nat_port: int
+        self,
+        setup: Setup,
+        secrets: Secrets,
+        _tunnels: object,
+        _send: object,
+        _log: object,
+        nat_port: int,
+        resolver: object,
     ) -> None:
         self.setup, self.secrets, self.nat_port = setup, secrets, nat_port
         self.connections: dict[str, Connection] = {}
@@ -343,6 +350,23 @@ def test_secrets_are_read_anew(box: Box, command: str) -> None:
     assert f'002 loading secrets from "{box.place}/ipsec.secrets"' in lines
     assert (("forget certificates",) in box.engine.calls) is (command == "rereadall")
     assert [local.addresses["lo"] for local in box.engine.seen] == [(HERE,)] * (command == "listen")
+
+
+def test_groups_are_read_anew_and_only_what_changed_is_touched(start: Callable[..., Box], tmp_path: Path) -> None:
+    group = tmp_path / "ipsec.d/policies/clear"
+    group.parent.mkdir(parents=True)
+    box = start()
+    group.write_text("192.0.2.0/24\n198.51.100.0/24\n")
+    pattern = "conn clear\n\ttype=passthrough\n\tauthby=never\n\tright=%group\n\tauto=route\n"
+    (tmp_path / "ipsec.conf").write_text(CONFIG + pattern)
+    lines, status = box.ask("rereadgroups")
+    assert (lines[-1], status) == ("000 groups: 0 networks taken away, 2 added, 2 in all", 0)
+    assert box.daemon.tunnels.routing("clear#192.0.2.0/24") == "erouted"
+    box.engine.calls.clear()
+    group.write_text("198.51.100.0/24\n203.0.113.0/24\n")
+    lines, _ = box.ask("rereadgroups")
+    assert lines[-1] == "000 groups: 1 networks taken away, 1 added, 2 in all"
+    assert box.engine.calls == [("delete", "clear#192.0.2.0/24"), ("add", "clear#203.0.113.0/24")]
 
 
 def test_status_has_the_interfaces_the_connections_and_what_was_left_out(box: Box) -> None:

@@ -175,7 +175,7 @@ def test_a_script_that_hangs_is_ended_with_its_children(mine: Mine, tmp_path: Pa
         subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False).stdout
         for pid in pids.read_text().split()
     ]
-    assert all(state.strip() in ("", "Z") for state in states)
+    assert all(state.strip()[:1] in ("", "Z") for state in states)
 
 
 def test_a_child_that_lives_on_is_not_waited_for(mine: Mine, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ UNNAMED = {
     "--ready": "listen",
     "--status": "status",
     "--rereadsecrets": "rereadsecrets",
-    "--rereadgroups": "listen",
+    "--rereadgroups": "rereadgroups",
     "--rereadall": "rereadall",
 }
 USAGE = (
@@ -46,7 +46,7 @@ OPTIONS: Options = (
     ("--ready", "", "read interfaces and secrets anew and listen"),
     ("--status", "", "what the daemon knows and does"),
     ("--rereadsecrets", "", "read ipsec.secrets anew"),
-    ("--rereadgroups", "", "same as --ready"),
+    ("--rereadgroups", "", "read the networks of the policy groups anew"),
     ("--rereadall", "", "read secrets and certificates anew"),
     ("--asynchronous", "", "with --up: do not wait for the result"),
     ("--verbose", "", "print what is for the log, too"),

@@ -18,6 +18,7 @@ ACTIONS = {
     "--listen": ("listen", False),
     "--rereadsecrets": ("rereadsecrets", False),
     "--rereadall": ("rereadall", False),
+    "--rereadgroups": ("rereadgroups", False),
     "--route": ("route", True),
     "--unroute": ("unroute", True),
     "--initiate": ("up", True),
@@ -27,7 +28,7 @@ ACTIONS = {
 }
 USAGE = (
     "ipsec whack --name connection {--initiate [--asynchronous]|--terminate|--route|--unroute|--delete}",
-    "ipsec whack {--listen|--status|--shutdown|--rereadsecrets|--rereadall}",
+    "ipsec whack {--listen|--status|--shutdown|--rereadsecrets|--rereadall|--rereadgroups}",
 )
 OPTIONS: Options = (
     ("--name", "CONNECTION", "which connection"),
@@ -40,6 +41,7 @@ OPTIONS: Options = (
     ("--listen", "", "read interfaces and secrets anew and listen"),
     ("--rereadsecrets", "", "read ipsec.secrets anew"),
     ("--rereadall", "", "read secrets and certificates anew"),
+    ("--rereadgroups", "", "read the networks of the policy groups anew"),
     ("--status", "", "what the daemon knows and does"),
     ("--shutdown", "", "end the daemon, its tunnels with it"),
     ("--ctlbase", "PATH", "the daemon's socket is PATH.ctl"),

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cygnet.conf import groups
 from cygnet.conf.connections import build
 from cygnet.conf.error import ConfError, Problems
 from cygnet.conf.parameters import CONN, SETUP, TABLES
 from cygnet.conf.resolve import Resolver
-from cygnet.conf.sections import Section, Sections, Setting
+from cygnet.conf.sections import IMPLICIT, Section, Sections, Setting, implicit
 from cygnet.conf.text import Files
 from cygnet.conf.values import Scope
 from cygnet.connection.connection import Address, Auto, Connection, HostKind, Setup, Type
@@ -67,6 +68,7 @@ class _Loader:
         for key, auto in (("plutoload", Auto.ADD), ("plutostart", Auto.START)):
             for name in values.get(key, ()):
                 self._named(settings.get(key), name, auto)
+        self._groups()
         self._rivals()
         fields = {SETUP[key].sets: value for key, value in values.items() if SETUP[key].sets}
         setup = Setup(**fields, ignored=self.ignored)
@@ -122,6 +124,15 @@ class _Loader:
             self.connections[name] = replace(self.connections[name], auto=auto)
         elif not name.startswith("%") and setting:
             self.problems.note(f'{setting.where}: {setting.name} names conn "{name}", which there is not')
+
+    def _groups(self) -> None:
+        """Beside each pattern the conns that it makes; an implicit one is a pattern once its file is there."""
+        for name in IMPLICIT if self.sections.series == 2 else ():
+            if name not in self.sections.conns and (self.scope.folder / groups.FOLDER / name).exists():
+                self._conn(implicit(name))
+        for one in [one for one in self.connections.values() if one.there.kind in groups.KINDS]:
+            made = groups.members(one, self.scope.folder, self.problems)
+            self.connections |= {member.name: member for member in made}
 
     def _rivals(self) -> None:
         """Two ways for the same traffic: the kernel can send it by one of them only."""

@@ -110,6 +110,11 @@ class End:
     interface: str = ""
 
     @property
+    def strangers(self) -> bool:
+        """Whether it is for whoever has a key in the DNS."""
+        return self.kind is HostKind.OPPORTUNISTIC
+
+    @property
     def identity(self) -> Identity | None:
         """The id, or the host's address; None for a host that can be anyone."""
         return self.id or (Identity.address(self.host) if self.host else None)
@@ -127,6 +132,7 @@ class Connection:
 
     ``keying_tries`` 0 is %forever.  ``ike`` and ``child`` in order of preference.  ``pfs_groups``: group
     numbers for quick mode in order of preference, () where the phase 1 group serves.
+    ``dnssec``: keys from the DNS count only if their signatures were checked.
     ``weak``: names of weak transforms that this connection names itself, logged when used.
     ``where``: file:line of the conn, for messages.  ``mtu``, ``metric``, ``mark`` 0: not set.
     """
@@ -155,6 +161,7 @@ class Connection:
     fragmentation: bool = True
     replay_window: int = 32
     failure_shunt: Shunt = Shunt.NONE
+    dnssec: bool = False
     mtu: int = 0
     metric: int = 0
     mark: int = 0

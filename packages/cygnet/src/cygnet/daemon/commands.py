@@ -139,6 +139,12 @@ def _reread_all(daemon: Daemon, request: Request, asker: Client) -> None:
     _reread(daemon, request, asker)
 
 
+def _reread_groups(daemon: Daemon, _request: Request, asker: Client) -> None:
+    for line in daemon.read_groups():
+        asker.reply(codes.COMMENT, line)
+    asker.end(0)
+
+
 def _status(daemon: Daemon, _request: Request, asker: Client) -> None:
     for line in [*daemon.interfaces(), *daemon.engine.status(), *daemon.problems]:
         asker.reply(codes.COMMENT, line)
@@ -203,6 +209,7 @@ COMMANDS: dict[str, tuple[Callable[[Daemon, Request, Client], None], bool | None
     "listen": (_listen, False),
     "rereadsecrets": (_reread, False),
     "rereadall": (_reread_all, False),
+    "rereadgroups": (_reread_groups, False),
     "status": (_status, False),
     "why": (_why, None),
     "shutdown": (_shutdown, False),

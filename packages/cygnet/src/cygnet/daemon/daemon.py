@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from cygnet import __version__
 from cygnet.conf import load, load_secrets
+from cygnet.conf.groups import KINDS as PATTERNS
 from cygnet.connection.connection import Address, Auto, Connection, HostKind, Type
 from cygnet.connection.local import DEFAULT_ROUTE
 from cygnet.connection.secret import Secrets
@@ -20,6 +21,7 @@ from cygnet.daemon.commands import handle
 from cygnet.daemon.host import Host
 from cygnet.daemon.lock import Lock
 from cygnet.daemon.log import Log
+from cygnet.daemon.lookups import Lookups
 from cygnet.daemon.loop import Loop
 from cygnet.daemon.settings import Settings
 from cygnet.daemon.sockets import ANY, Sockets
@@ -32,6 +34,8 @@ from cygnet.kernel.interface import Acquire, Event, Expire, Mapping
 from cygnet.tunnel.tunnels import Tunnels
 
 ROUTED = (Auto.ROUTE, Auto.START)
+# Between the name of a policy group and a network of it.
+GROUP_MARK = "#"
 
 
 class Daemon:
@@ -60,13 +64,16 @@ class Daemon:
         self.host.open(self.setup)
         self.sockets = Sockets(self.loop.selector, self._received, self._lost, port, self.settings.nat_port)
         undo.callback(self.loop.guard, self.sockets.close)
+        self.lookups = Lookups(self.loop.selector, self.host.bypass)
+        undo.callback(self.loop.guard, self.lookups.shut)
         self.tunnels = Tunnels(
             self.host.kernel, self.host.updown, self.log, self.host.if_ids, configuration.setup.hide_tos
         )
         self.tunnels.inherit(self.host.left)
         self.engine = Engine(
-            self.setup, Secrets(), self.tunnels, self.sockets.send, self.log, nat_port=self.settings.nat_port
-        )
+            self.setup, Secrets(), self.tunnels, self.sockets.send, self.log,
+            nat_port=self.settings.nat_port, resolver=self.lookups,
+        )  # fmt: skip
         undo.callback(self.loop.guard, self._end_engine)
         for problem in [*self.problems, *self.read_secrets()]:
             self.log(problem)
@@ -74,13 +81,13 @@ class Daemon:
 
     def _serve(self, undo: contextlib.ExitStack) -> None:
         """The order of FreeS/WAN: connections are there before anybody can ask for them, then what auto= says."""
-        automatic = [one for one in self._connections.values() if one.auto not in (Auto.IGNORE, Auto.MANUAL)]
+        automatic = [one for one in self._connections.values() if _is_loaded(one)]
         added = [one for one in automatic if self._attempt(self.engine.add, one)]
         self.sockets.open(self.settings.listen or ANY, self.host.bypass, self.host.encapsulate)
         self._watch_kernel()
         server = Server(self.settings.socket, self.loop.selector, functools.partial(handle, self), time.monotonic)
         undo.callback(self.loop.guard, server.close)
-        self.loop.timed += [self.engine, self.watch, server]
+        self.loop.timed += [self.engine, self.watch, self.lookups, server]
         for one in added:
             if one.auto in ROUTED:
                 self._attempt(self._route, one)
@@ -117,6 +124,20 @@ class Daemon:
             return [str(problem)]
         return list(self.engine.secrets.problems)
 
+    def read_groups(self) -> list[str]:
+        """Read the files of the policy groups anew; what has not changed stays as it is. A line for each that has."""
+        known = {name: one for name, one in self.engine.connections.items() if GROUP_MARK in name}
+        found = load(self.settings.config, self.local)
+        wanted = {name: one for name, one in found.connections.items() if GROUP_MARK in name and _is_loaded(one)}
+        gone = [name for name, one in known.items() if wanted.get(name) != one]
+        new = [one for name, one in wanted.items() if known.get(name) != one]
+        for name in gone:
+            self.engine.delete(name, time.monotonic())
+        for one in [one for one in new if self._attempt(self.engine.add, one)]:
+            if one.auto in ROUTED:
+                self._attempt(self._route, one)
+        return [*found.problems, f"groups: {len(gone)} networks taken away, {len(new)} added, {len(wanted)} in all"]
+
     def interfaces(self) -> list[str]:
         """A line for each address that IPsec can use, and for each interface that has none now."""
         lines = []
@@ -138,7 +159,7 @@ class Daemon:
 
     def _route(self, connection: Connection, _now: float) -> None:
         """A peer that can be anyone has no traffic to wait for."""
-        if connection.there.kind is HostKind.ADDRESS:
+        if connection.there.kind in (HostKind.ADDRESS, HostKind.OPPORTUNISTIC):
             self.tunnels.route(connection)
 
     def _start(self, connection: Connection, now: float) -> None:
@@ -181,3 +202,8 @@ class Daemon:
 
     def _hung_up(self) -> None:
         self.log('Pluto does nothing at SIGHUP; perhaps you want "ipsec auto --ready"')
+
+
+def _is_loaded(connection: Connection) -> bool:
+    """Whether auto= says so; the pattern of a policy group is none of its own."""
+    return connection.auto not in (Auto.IGNORE, Auto.MANUAL) and connection.there.kind not in PATTERNS

@@ -149,6 +149,8 @@ class ChildSas:
         if tell_peer:
             self.tell_deleted(live, child.sa)
         self.engine.roster.forget_idle(live, self.engine.isakmp.sas)
+        if not live.children and live.connection.there.strangers:
+            self.engine.strangers.gone(live)
 
     def lose(self, live: Live, child: Child, reason: str) -> None:
         """The peer has a pair no more, and will make another.

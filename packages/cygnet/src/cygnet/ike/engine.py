@@ -19,6 +19,7 @@ from cygnet.ike import dispatch, fragments, relocation
 from cygnet.ike.certificates import Certificates
 from cygnet.ike.child_sas import ChildSas
 from cygnet.ike.dead_peers import DeadPeers
+from cygnet.ike.directory import Directory
 from cygnet.ike.half_open import HalfOpen
 from cygnet.ike.initiation import Initiation, serves
 from cygnet.ike.isakmp_sas import IsakmpSas
@@ -29,11 +30,13 @@ from cygnet.ike.path import NAT_PORT, Path
 from cygnet.ike.progress import LOG
 from cygnet.ike.roster import Roster
 from cygnet.ike.status import status, why
+from cygnet.ike.strangers import Strangers
 from cygnet.ike.timers import Timers
 from cygnet.ike.v1.sa import IsakmpSa
 from cygnet.kernel.interface import Acquire, Expire, Mapping
 
 if TYPE_CHECKING:
+    from cygnet.dns.resolver import Resolver
     from cygnet.tunnel.tunnels import Tunnels
 
 
@@ -50,6 +53,7 @@ class Engine:
         random: Callable[[int], bytes] = os.urandom,
         nat_port: int = NAT_PORT,
         certificates: Certificates | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self.setup, self.secrets, self.tunnels = setup, secrets, tunnels
         self.log, self.random, self.nat_port = log, random, nat_port
@@ -64,6 +68,8 @@ class Engine:
         self.dead_peers = DeadPeers(self)
         self.isakmp = IsakmpSas(self)
         self.children = ChildSas(self)
+        self.directory = Directory(self, resolver)
+        self.strangers = Strangers(self, resolver)
         self.arrived: Path | None = None
         self._noise = Noise(log)
         self.bugs = 0
@@ -109,6 +115,7 @@ class Engine:
 
     def take_down(self, name: str, reason: str, tell_peer: bool = True) -> None:
         """The same for whatever reason. An ISAKMP SA that another connection can use goes over to it."""
+        self.strangers.forget(name)
         for live in self.roster.family(name):
             self.initiation.cancel(live, reason)
             for quick in [q for found in self.children.quicks.values() for q in found.values() if q.live is live]:
@@ -166,6 +173,9 @@ class Engine:
         self.now = max(now, self.now)
         name = self.tunnels.owner(event.reqid)
         live = self.roster.lives.get(name) if name else None
+        if live and live.connection.there.strangers:
+            self.strangers.acquired(live, event)
+            return
         if live is None or live in self.initiation.pending or live.retry is not None or self.children.answering(live):
             return
         if live.wanted and away(live.connection):

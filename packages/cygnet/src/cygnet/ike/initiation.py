@@ -138,6 +138,8 @@ class Initiation:
     def stands(self, live: Live) -> None:
         """It is up."""
         live.tries, live.why = 0, ""
+        if live.connection.there.strangers:
+            self.engine.strangers.stands(live)
         if live.retry:
             live.retry.cancel()
             live.retry = None
@@ -160,7 +162,9 @@ class Initiation:
             live.retry = self.engine.timers.at(self.engine.now + wait, lambda: self.negotiate(live))
         else:
             live.wanted = False
-            if live.newest is None:
+            if live.connection.there.strangers:
+                self.engine.strangers.failed(live)
+            elif live.newest is None:
                 self.engine.guard(lambda: self.engine.tunnels.failed(live.connection))
         if live.attempt:
             attempt, live.attempt = live.attempt, None

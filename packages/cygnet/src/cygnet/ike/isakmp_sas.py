@@ -177,6 +177,7 @@ class IsakmpSas:
             main.quiet()
         self.engine.half_open.discard(sa)
         self.engine.dead_peers.forget(sa)
+        self.engine.directory.forget(sa)
         for table in (self.engine.children.quicks, self.assemblies, self._refusals):
             table.pop(sa, None)
         self.by_cookies.pop(sa.cookies, None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from cygnet.connection.connection import Address, Connection, Type
+from cygnet.connection.connection import Address, Connection, End, Type
 from cygnet.connection.identity import Identity
+from cygnet.connection.selector import Selector
 from cygnet.ike.contacts import Contact
 from cygnet.ike.timers import Timer
 from cygnet.tunnel.child import ChildSa
@@ -94,6 +95,18 @@ def instantiate(template: Connection, remote: Address, peer_id: Identity | None,
     """The instance of a %any connection for a peer at ``remote``, its own address as its subnet if it names none."""
     there = replace(template.there, host=remote, id=template.there.id or peer_id)
     return Live(replace(template, there=there), f"[{number}] {remote}")
+
+
+def pair_of(template: Connection, gateway: Address, end: End, ours: Selector, theirs: Selector) -> Live:
+    """The life of two hosts that an opportunistic connection brings together over ``gateway``."""
+    there = replace(end, host=gateway, subnet=theirs.network, protocol=theirs.protocol, port=theirs.port)
+    here = replace(template.here, subnet=ours.network, protocol=ours.protocol, port=ours.port)
+    return Live(replace(template, here=here, there=there), f"{pair_words(ours, theirs)}{gateway}")
+
+
+def pair_words(ours: Selector, theirs: Selector) -> str:
+    """How the instance of two hosts is named, its gateway aside."""
+    return f" {ours.network.network_address}-{theirs.network.network_address} by "
 
 
 def is_negotiated(connection: Connection) -> bool:

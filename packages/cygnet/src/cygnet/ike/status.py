@@ -20,6 +20,7 @@ def status(engine: Engine) -> list[str]:
     lines = []
     for live in engine.roster.everyone():
         lines += _connection(engine, live)
+    lines += engine.strangers.status()
     lines.append("")
     for sa in engine.isakmp.sas:
         lines.append(_isakmp(engine, sa))

@@ -72,10 +72,14 @@ class Registry:
         self._reqids.pop(route.reqid, None)
 
     def rival(self, route: Route, wanted: Span) -> Route | None:
-        """Who has the route to that network by another interface, or is up for the same traffic with another peer."""
-        for other in self._reqids.values():
-            span = other.span
-            if other.connection.name == route.connection.name or span.theirs.network != wanted.theirs.network:
+        """Who has the route to that network by another interface, or is up for the same traffic with another peer.
+
+        Strangers are in nobody's way.
+        """
+        for other in self._reqids.values() if not route.connection.there.strangers else ():
+            span, strange = other.span, other.connection.there.strangers
+            same_name = other.connection.name == route.connection.name
+            if strange or same_name or span.theirs.network != wanted.theirs.network:
                 continue
             elsewhere = other.interface != route.interface and "transport" not in (span.mode, wanted.mode)
             same = (span.ours, span.theirs) == (wanted.ours, wanted.theirs) and span.remote != wanted.remote
@@ -100,7 +104,7 @@ class Registry:
 
     def _interface(self, connection: Connection, span: Span) -> tuple[str, int]:
         physical = connection.here.interface
-        if connection.type in _DIRECT or span.mode == "transport":
+        if connection.type in _DIRECT or span.mode == "transport" or connection.there.strangers:
             return (physical, 0)
         if found := self._if_ids.get(physical) or self._if_ids.get(DEFAULT_ROUTE):
             return found

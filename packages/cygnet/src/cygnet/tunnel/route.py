@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 from cygnet.connection.connection import Address, Connection, Type
 from cygnet.connection.selector import Selector
@@ -68,6 +69,9 @@ def span_of_connection(connection: Connection) -> Span | None:
     The local address may still be unspecified: until it comes, there is nothing but the trap.
     """
     here, there = connection.here, connection.there
+    if there.strangers and there.host is None and here.host and here.selector:
+        everyone = Selector(there.subnet or ip_network("0.0.0.0/0" if here.host.version == 4 else "::/0"))
+        return Span(here.selector, everyone, here.host, everyone.network[0], "transport", ("esp",))
     if not (here.selector and there.selector):
         return None
     if connection.type in SHUNTS:

@@ -14,6 +14,7 @@ from functools import partial
 
 from cygnet.connection.connection import Address, Auto, Connection, HostKind, Shunt, Type
 from cygnet.connection.local import away
+from cygnet.connection.selector import Selector
 from cygnet.errors import CygnetError
 from cygnet.kernel.interface import Kernel, KernelError
 from cygnet.kernel.policy import Action, Direction, Policy
@@ -180,6 +181,17 @@ class Tunnels:
         route = self._registry.of_reqid(reqid)
         return route.connection.name if route else None
 
+    def shunt(self, connection: Connection, instance: str, ours: Selector, theirs: Selector, type_: Type) -> None:
+        """What is done with the traffic of two hosts for which there is no tunnel."""
+        here = connection.here.host or ours.network[0]
+        span = Span(ours, theirs, here, theirs.network[0], type_.value, ())
+        policies = shunt(span, type_, 0, connection.mark)
+        self._book.claim((connection.name, f"{instance} shunt", Direction.OUT), policies)
+
+    def unshunt(self, connection: Connection, instance: str) -> None:
+        """The opposite. Never raises."""
+        self._attempt(partial(self._book.claim, (connection.name, f"{instance} shunt", Direction.OUT), ()))
+
     def failed(self, connection: Connection) -> None:
         """Negotiation failed: what ``failureshunt=`` says is done with the traffic of a routed connection."""
         route, type_ = self._registry.get(connection.name), _FAILURE.get(connection.failure_shunt)
@@ -254,7 +266,8 @@ class Tunnels:
         if connection.type in SHUNTS:
             self._claim(route, Direction.OUT, self._shunt(route, connection.type), undo)
         else:
-            self._claim(route, Direction.IN, protect_inbound(span, *_numbers(route), at_rest=True), undo)
+            inbound = [] if _is_open(connection) else protect_inbound(span, *_numbers(route), at_rest=True)
+            self._claim(route, Direction.IN, inbound, undo)
             self._claim(route, Direction.OUT, self._trap(route), undo)
 
     def _protect(self, route: Route, undo: Undo) -> None:
@@ -341,6 +354,8 @@ class Tunnels:
     def _set_route(self, route: Route, undo: Undo, peer_id: str = "") -> None:
         """Unless it stands already. What was routed before goes last, and not if another connection needs it."""
         before = route.routed
+        if route.connection.there.strangers:
+            return
         if before and before.theirs.holds(route.span.theirs):
             return
         self._call("prepare", route, peer_id)
@@ -361,6 +376,11 @@ class Tunnels:
     def _call(self, verb: str, route: Route, peer_id: str = "", span: Span | None = None) -> None:
         facts = (route.connection, span or route.span, route.interface, route.reqid, peer_id)
         self._updown.run(Occasion(verb, *facts))
+
+
+def _is_open(connection: Connection) -> bool:
+    """Whether strangers may also come in the clear."""
+    return connection.there.strangers and connection.failure_shunt in (Shunt.NONE, Shunt.PASSTHROUGH)
 
 
 def _place(route: Route, before: Route) -> None:

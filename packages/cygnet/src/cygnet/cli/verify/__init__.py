@@ -78,7 +78,7 @@ def files(scene: Scene, config: Path, secrets: Path) -> Iterator[Finding]:
         yield Finding(f"Parameter {name}", (Problem(text, "leave it, or take the line out", grave=False),))
     again = "correct the entry, then: ipsec secrets"
     yield Finding(f"Secrets {secrets}", tuple(Problem(text, again) for text in scene.secrets.problems))
-    if not scene.secrets.private and not scene.secrets.preshared:
+    if not (scene.secrets.private or scene.secrets.preshared or scene.secrets.problems):
         yield Finding("A key or password is there", (Problem("none of them is", "ipsec newhostkey makes a key"),))
 
 
