@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cygnet.cli import main, service, setup
+from cygnet.cli import main, manual, service, setup
 from cygnet.daemon.lock import Lock
 
 
@@ -21,6 +21,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "LINK", tmp_path / "service/ipsec")
     monkeypatch.setattr(service, "ROUTER", tmp_path / "forwarding")
     monkeypatch.setattr(service, "SECONDS_TO_STOP", 5.0)
+    monkeypatch.setattr(service, "BY_HAND", tmp_path / "by-hand")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
 
@@ -136,6 +137,18 @@ def test_stop_without_a_daemon_cleans_up_and_says_so(base: str, capsys: pytest.C
         ],
     )
     assert list(Path(base).parent.iterdir()) == []
+
+
+def test_stop_takes_away_what_was_set_by_hand(
+    base: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where something was: to ask the kernel costs seconds on a 486."""
+    stopped: list[Path] = []
+    monkeypatch.setattr(manual, "stop", lambda path, _log: stopped.append(path))
+    ipsec(capsys, "stop", "--ctlbase", base, "--config", "/x/ipsec.conf")
+    service.mark_by_hand()
+    ipsec(capsys, "stop", "--ctlbase", base, "--config", "/x/ipsec.conf")
+    assert (stopped, service.BY_HAND.exists()) == ([Path("/x/ipsec.conf")], False)
 
 
 def test_status_says_if_the_daemon_takes_no_requests(

@@ -24,9 +24,10 @@ def make(told: Path, tmp_path: Path) -> Callable[[str], Machine]:
     """A machine whose kernel and router write down what they are told."""
 
     class Kernel(FakeKernel):
-        def flush(self) -> None:
+        def flush(self, keep_blocks: bool = False) -> list[object]:
             with told.open("a") as file:
                 file.write("flush\n")
+            return []
 
     program = tmp_path / "forwarding"
     program.write_text(f'#!/bin/sh\necho "$*" >>{told}\n')

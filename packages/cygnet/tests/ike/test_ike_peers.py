@@ -94,6 +94,24 @@ def test_hold_comes_up_by_traffic_when_the_peer_is_back() -> None:
     assert works(west, east)
 
 
+def test_traffic_that_waits_for_a_peers_last_message_asks_for_nothing_more() -> None:
+    """Between QR1 and QI2 the responder's packets are held, and the tunnel that is about to stand is enough."""
+    network, west, east = pair()
+    asked: list[object] = []
+
+    def tamper(_path: Path, packet: bytes) -> bytes:
+        if not asked and east.said("STATE_QUICK_R1"):
+            asked.append(east.traffic(EAST_HOST, WEST_HOST))
+        return packet
+
+    network.tamper = tamper
+    west.up()
+    network.run(30)
+    assert asked == ["acquire"]
+    assert one_each(west, east)
+    assert not east.said("asks for the tunnel")
+
+
 def test_dead_peer_detection_goes_on_for_longer_than_message_ids_are_remembered() -> None:
     network, west, east = established(dpd_delay=1.0, dpd_timeout=10.0, **LONG_LIVED)
     network.run(9000)

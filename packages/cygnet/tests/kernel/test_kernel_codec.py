@@ -1,5 +1,7 @@
 """Our messages are those that `ip xfrm` sends, and we read what Linux multicasts."""
 
+import sys
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from cygnet.kernel.interface import Acquire, Mapping
 from cygnet.kernel.netlink import Refusal, attribute, attributes, messages, pack_number
 from cygnet.kernel.netlink import _raise_error as raise_error
 from cygnet.kernel.policy import Action, Direction, Policy, Template
-from cygnet.kernel.sa import Algorithm, Encapsulation, Sa, SaKey
+from cygnet.kernel.sa import Algorithm, Encapsulation, Sa, SaCounters, SaKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,9 +107,37 @@ def test_our_own_policies_and_sas_are_known_again() -> None:
     assert decode.sa_reqid(encode.sa(TUNNEL)) == TUNNEL.reqid
 
 
+BY_INTERFACE = replace(BLOCK, interface=7)
+
+
+@pytest.mark.parametrize("wanted", [BUNDLE, BLOCK, BY_INTERFACE], ids=["bundle", "block", "interface"])
+def test_a_policy_is_read_whole(wanted: Policy) -> None:
+    assert decode.policy(encode.policy(wanted)) == wanted
+
+
+def test_when_an_sa_was_used_last_is_an_attribute_and_the_first_time_stands_in_for_it() -> None:
+    body = bytearray(encode.sa(TUNNEL)[: structs.SA_SIZE])
+    structs.CURRENT.pack_into(body, structs.SA_CURRENT_AT, 840, 10, 1000, 1010)
+    first = decode.counters(bytes(body))
+    last = decode.counters(bytes(body) + attribute(15, (1500).to_bytes(8, sys.byteorder)))
+    assert first == SaCounters(840, 10, 1000, 1010)
+    assert last == SaCounters(840, 10, 1000, 1500)
+
+
 def test_a_tunnel_carries_either_family_and_says_so() -> None:
     flags = encode.sa(TUNNEL)[216], encode.sa(TRANSPORT)[216]
     assert flags == (32, 0)
+
+
+def test_an_interface_is_part_of_the_name_of_a_policy() -> None:
+    names = {encode.policy_id(policy) for policy in (BLOCK, BY_INTERFACE)}
+    assert len(names) == 2
+    assert all((7).to_bytes(4, sys.byteorder) in name for name in names - {encode.policy_id(BLOCK)})
+
+
+def test_what_hides_the_type_of_service_says_so() -> None:
+    """XFRMA_SA_EXTRA_FLAGS with XFRM_SA_XFLAG_DONT_ENCAP_DSCP."""
+    assert encode.sa(replace(TUNNEL, hide_tos=True)) == encode.sa(TUNNEL) + attribute(24, pack_number(1))
 
 
 def test_a_large_window_goes_in_the_longer_attribute() -> None:

@@ -97,7 +97,7 @@ def test_what_becomes_of_a_packet() -> None:
     seen.append(kernel.traffic(*FLOW))
     kernel.put_policy(replace(POLICY, templates=()))
     seen.append(kernel.traffic(*FLOW))
-    assert seen == ["clear", "acquire", SA.key, "drop", "drop"]
+    assert seen == ["clear", "acquire", SA.key, "reject", "drop"]
 
 
 def test_one_acquire_for_a_packet_until_the_kernel_stops_waiting() -> None:

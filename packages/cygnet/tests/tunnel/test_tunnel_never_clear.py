@@ -126,7 +126,9 @@ class Life(RuleBasedStateMachine):
         for name in self.routed - self.failed:
             network, protocol, port = FLOWS[name]
             source = Selector(ip_network("10.1.0.5/32"), protocol, 4000 if port else 0)
-            assert self.gate.kernel.traffic(source, Selector(ip_network(network), protocol, port)) != "clear"
+            for way in ("ipsec0", "eth0"):
+                flow = (source, Selector(ip_network(network), protocol, port))
+                assert self.gate.kernel.traffic(*flow, way) != "clear"
             assert ("ipsec0", ip_network(network).supernet(8)) in self.gate.updown.routes
 
     @invariant()

@@ -4,12 +4,14 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
-from cygnet.connection.connection import Shunt, Type
+from cygnet.connection.connection import Connection, Shunt, Type
 from cygnet.connection.proposal import ChildProposal
 from cygnet.connection.selector import Selector
 from cygnet.errors import CygnetError
 from cygnet.kernel.interface import Acquire, KernelError
 from cygnet.kernel.policy import Direction
+from cygnet.tunnel.policies import fates
+from cygnet.tunnel.tunnels import Tunnels
 from cygnet.updown.call import UpdownError
 from tunnel_scene import BACK, FLOW, Gate, anyone, child, connection, host_to_host, seen_from_east, shunted
 
@@ -150,7 +152,8 @@ def test_forget_leaves_nothing_of_a_connection_and_its_instances() -> None:
     gate, road = Gate(), anyone()
     gate.tunnels.add(road)
     gate.tunnels.route(NET)
-    gate.up(child(NET, 1), child(road, 2, instance="198.51.100.7"), child(road, 3, instance="198.51.100.8"))
+    nets = [Selector(ip_network(net)) for net in ("10.3.0.0/24", "10.4.0.0/24")]
+    gate.up(child(NET, 1), *(child(road, 2 + i, instance=f"198.51.100.{i}", theirs=net) for i, net in enumerate(nets)))
     gate.tunnels.forget(road)
     gate.tunnels.forget(NET)
     assert gate.empty
@@ -185,8 +188,8 @@ def test_two_connections_to_the_same_net_share_a_route_and_the_last_takes_it_awa
     assert gate.empty
 
 
-def test_two_connections_of_the_same_traffic_replace_each_other_and_give_it_back() -> None:
-    gate, twin = Gate(), replace(connection(name="twin"), there=replace(NET.there, host=ip_address("192.0.2.3")))
+def test_two_connections_of_the_same_traffic_with_one_peer_replace_each_other_and_give_it_back() -> None:
+    gate, twin = Gate(), connection(name="twin")
     gate.up(child(NET, 1))
     first = gate.kernel.traffic(*FLOW)
     gate.up(child(twin, 2))
@@ -197,11 +200,61 @@ def test_two_connections_of_the_same_traffic_replace_each_other_and_give_it_back
     assert gate.kernel.paths.keys() == {ip_address("192.0.2.2")}
 
 
+RIVAL = replace(connection(name="rival", where="ipsec.conf:9"), there=replace(NET.there, host=ip_address("192.0.2.3")))
+
+
+def test_the_same_traffic_with_another_peer_waits_until_the_first_is_down() -> None:
+    """Routed they may both be; who is up keeps it, both ways, and the other is refused with the places of both."""
+    gate, first = Gate(), replace(NET, where="ipsec.conf:4")
+    gate.tunnels.route(first)
+    gate.up(one := child(first, 1))
+    gate.tunnels.route(shunted(Type.DROP, west="10.9.0.0/24", name="other"))
+    sentence = r'cannot route "rival" \(ipsec.conf:9\): "net" \(ipsec.conf:4\) has the same traffic'
+    for step in (lambda: gate.tunnels.route(RIVAL), lambda: gate.tunnels.inbound(child(RIVAL, 2))):
+        with pytest.raises(KernelError, match=sentence):
+            step()
+    assert gate.kernel.traffic(*FLOW) in gate.kernel.sas
+    gate.tunnels.remove(one)
+    gate.tunnels.route(RIVAL)
+    assert gate.kernel.traffic(*FLOW) == "acquire"
+    gate.up(two := child(RIVAL, 2))
+    assert gate.kernel.traffic(*FLOW) in gate.kernel.sas
+    with pytest.raises(KernelError, match="has the same traffic"):
+        gate.tunnels.inbound(child(first, 3))
+    gate.tunnels.remove(two)
+    gate.up(child(first, 4))
+    assert gate.kernel.traffic(*FLOW) in gate.kernel.sas
+
+
+def test_who_waits_takes_nothing_from_who_is_up() -> None:
+    """Whichever was routed last: a trap for the same traffic neither holds what goes nor refuses what comes."""
+    west, east = Gate(), Gate()
+    west.tunnels.route(RIVAL)
+    west.up(child(NET, 1))
+    west.tunnels.route(connection(name="twin"))
+    east.up(child(seen_from_east(NET), 1, east=True))
+    assert west.kernel.deliver(east.kernel, *FLOW) == "delivered"
+    assert east.kernel.deliver(west.kernel, *BACK) == "delivered"
+
+
+def test_one_network_has_one_route() -> None:
+    """A passthrough of the very network of a tunnel would lead the tunnel's packets out in the clear."""
+    gate, web = Gate(), shunted(Type.PASSTHROUGH, name="web")
+    web = replace(web, here=replace(web.here, protocol=6), there=replace(web.there, protocol=6, port=80))
+    gate.tunnels.route(NET)
+    with pytest.raises(KernelError, match='cannot route "web"'):
+        gate.tunnels.route(web)
+    assert gate.updown.routes == {("ipsec0", ip_network("10.2.0.0/24"))}
+    transport = replace(host_to_host(type=Type.TRANSPORT, name="transport"))
+    gate.tunnels.route(host_to_host(name="hosts"))
+    gate.tunnels.route(transport)
+
+
 FAILURES = [
     (Shunt.NONE, "acquire", "prospective erouted", True),
     (Shunt.PASSTHROUGH, "clear", "fail erouted", False),
     (Shunt.DROP, "drop", "fail erouted", True),
-    (Shunt.REJECT, "drop", "fail erouted", True),
+    (Shunt.REJECT, "reject", "fail erouted", True),
 ]
 
 
@@ -239,7 +292,7 @@ def test_a_shunted_failure_stays_when_another_attempt_breaks_off() -> None:
     assert Gate().kernel.deliver(gate.kernel, *BACK) == "clear"
 
 
-SHUNTS = [(Type.PASSTHROUGH, "clear"), (Type.DROP, "drop"), (Type.REJECT, "drop")]
+SHUNTS = [(Type.PASSTHROUGH, "clear"), (Type.DROP, "drop"), (Type.REJECT, "reject")]
 
 
 @pytest.mark.parametrize(("type_", "verdict"), SHUNTS)
@@ -360,20 +413,15 @@ def test_after_down_the_trap_is_the_connections_own_again() -> None:
     assert gate.kernel.policies == trap
 
 
-REFUSALS = ["add_sa", "put_policy", "prepare", "route", "up"]
-
-
 @pytest.mark.parametrize("routed", [False, True])
-@pytest.mark.parametrize("what", REFUSALS)
+@pytest.mark.parametrize("what", ["add_sa", "put_policy", "up"])
 def test_a_call_that_fails_halfway_leaves_nothing_behind(what: str, routed: bool) -> None:
-    if routed and what in ("put_policy", "prepare", "route"):
-        what = "up"
     gate, one = Gate(), child(NET, 1, compress=True)
     if routed:
         gate.tunnels.route(NET)
     gate.tunnels.inbound(one)
     before = (dict(gate.kernel.sas), dict(gate.kernel.policies), set(gate.updown.routes), gate.kernel.traffic(*FLOW))
-    gate.kernel.fail(what) if what in REFUSALS[:2] else gate.updown.fail(what)
+    gate.updown.fail(what) if what == "up" else gate.kernel.fail(what)
     with pytest.raises((KernelError, UpdownError), match="told to"):
         gate.tunnels.outbound(one)
     assert before == (gate.kernel.sas, gate.kernel.policies, gate.updown.routes, gate.kernel.traffic(*FLOW))
@@ -382,6 +430,104 @@ def test_a_call_that_fails_halfway_leaves_nothing_behind(what: str, routed: bool
     assert (gate.kernel.traffic(*FLOW) == "acquire") is routed
     gate.up(child(NET, 2))
     assert gate.kernel.traffic(*FLOW) in gate.kernel.sas
+
+
+@pytest.mark.parametrize("conn", [NET, anyone()])
+def test_nothing_leaves_in_the_clear_once_the_peer_has_been_answered(conn: Connection) -> None:
+    """Between QR1 and QI2 there is nothing to send by: packets wait, and wait no more if nothing comes of it."""
+    gate, one = Gate(), child(conn, 1, instance="" if conn is NET else "198.51.100.7")
+    gate.tunnels.inbound(one)
+    assert gate.kernel.traffic(*FLOW) == "acquire"
+    assert gate.kernel.traffic(*FLOW, by="eth0") == "drop"
+    assert gate.updown.routes == {("ipsec0", ip_network("10.2.0.0/24"))}
+    gate.tunnels.remove(one)
+    assert gate.empty
+    gate.up(child(conn, 2, instance=one.instance))
+    assert gate.kernel.traffic(*FLOW) in gate.kernel.sas
+    assert gate.kernel.traffic(*FLOW, by="eth0") == "drop"
+    assert gate.verbs[-3:] == ["prepare", "route", "up"]
+
+
+@pytest.mark.parametrize("what", ["add_sa", "put_policy", "prepare", "route"])
+def test_a_peer_that_cannot_be_served_is_not_answered(what: str) -> None:
+    gate, road = Gate(), anyone()
+    gate.tunnels.add(road)
+    gate.updown.fail(what) if what in ("prepare", "route") else gate.kernel.fail(what)
+    with pytest.raises(CygnetError, match="told to"):
+        gate.tunnels.inbound(child(road, 1, instance="198.51.100.7"))
+    assert gate.empty
+    assert gate.tunnels.routing("road") == "unrouted"
+
+
+def test_the_own_lan_of_a_tunnel_to_everything_is_not_walled_in() -> None:
+    """From the LAN nothing leaves by the outer interface but through the tunnel; within it all is as always."""
+    gate, far = Gate(), "198.51.100.9/32"
+    gate.up(child(connection("10.1.0.0/24", "0.0.0.0/0"), 1))
+    verdicts = [gate.kernel.traffic("10.1.0.5/32", *flow) for flow in (("10.1.0.9/32", "eth1"), (far, "eth0"))]
+    assert verdicts == ["clear", "drop"]
+    assert gate.kernel.traffic("192.0.2.1/32", far, "eth0") == "clear"
+
+
+def test_a_box_that_sends_everything_through_a_tunnel_still_reaches_its_neighbours() -> None:
+    gate = Gate()
+    gate.up(child(connection("", "0.0.0.0/0"), 1))
+    assert gate.kernel.traffic("192.0.2.1/32", "192.0.2.9/32", "eth0") == "clear"
+
+
+@pytest.mark.parametrize("kind", ["trapped", "up", "dropped"])
+def test_a_daemon_that_takes_over_leaves_no_gap(kind: str) -> None:
+    """Given one that died, when the next has emptied the kernel, then what was stopped still is, until it is released."""
+    gate, lost = Gate(), connection(east="10.3.0.0/24", name="lost")
+    conn = shunted(Type.DROP) if kind == "dropped" else NET
+    gate.tunnels.route(lost)
+    gate.up(child(conn, 1)) if kind == "up" else gate.tunnels.route(conn)
+    # The interface is made anew, so no route leads into it.
+    left = gate.kernel.flush(keep_blocks=True)
+    assert (gate.kernel.sas, gate.kernel.paths) == ({}, {})
+    assert gate.kernel.traffic(*FLOW, by="eth0") == "drop"
+    assert Gate().kernel.deliver(gate.kernel, *BACK) == "refused by policy"
+    after = Gate(gate.kernel)
+    after.tunnels.inherit(left)
+    after.tunnels.route(conn)
+    assert after.kernel.traffic(*FLOW, by="eth0") == "drop"
+    assert after.kernel.traffic("10.1.0.5/32", "10.3.0.7/32", by="eth0") == "drop"
+    after.tunnels.inherit(())
+    assert after.kernel.traffic(*FLOW, by="eth0") == "drop"
+    assert after.kernel.traffic("10.1.0.5/32", "10.3.0.7/32", by="eth0") == "clear"
+    after.tunnels.forget(conn)
+    assert after.kernel.policies == {}
+
+
+def test_each_traffic_is_shown_once_in_freeswans_words() -> None:
+    gate = Gate()
+    for number, type_ in enumerate((Type.DROP, Type.REJECT, Type.PASSTHROUGH)):
+        gate.tunnels.route(shunted(type_, east=f"10.{3 + number}.0.0/24", name=type_.value))
+    gate.tunnels.route(connection(east="10.6.0.0/24", name="trapped"))
+    failed = connection(east="10.7.0.0/24", name="failed", failure_shunt=Shunt.PASSTHROUGH)
+    gate.tunnels.route(failed)
+    gate.tunnels.failed(failed)
+    gate.tunnels.inbound(child(connection(east="10.8.0.0/24", name="answered"), 2))
+    gate.up(child(NET, 1), child(host_to_host(type=Type.TRANSPORT, name="transport"), 3))
+    found = [(str(policy.destination), word) for policy, word in fates(gate.kernel.policies.values())]
+    assert sorted(found) == [
+        ("10.2.0.0/24", ""),
+        ("10.3.0.0/24", "%drop"),
+        ("10.4.0.0/24", "%reject"),
+        ("10.5.0.0/24", "%pass"),
+        ("10.6.0.0/24", "%trap"),
+        ("10.7.0.0/24", "%pass"),
+        ("10.8.0.0/24", "%trap"),
+        ("192.0.2.2/32", ""),
+    ]
+
+
+@pytest.mark.parametrize("hide", [False, True])
+def test_hidetos_is_a_matter_of_what_leaves_a_tunnel(hide: bool) -> None:
+    gate = Gate()
+    gate.tunnels = Tunnels(gate.kernel, gate.updown, gate.log.append, {"eth0": ("ipsec0", 1)}, hide)
+    gate.up(child(NET, 1, "cbc in ah"), child(host_to_host(type=Type.TRANSPORT, name="transport"), 2))
+    found = {(sa.outbound, sa.mode) for sa in gate.kernel.sas.values() if sa.hide_tos}
+    assert found == ({(True, "tunnel")} if hide else set())
 
 
 @pytest.mark.parametrize("what", ["put_policy", "prepare", "route"])

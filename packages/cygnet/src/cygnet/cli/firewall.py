@@ -59,7 +59,7 @@ def run(words: list[str]) -> int:
             load.revert(places)
             print("The rules before are back.")
         case []:
-            from cygnet.cli.policy import show
+            from cygnet.cli.firewall_policy import show
 
             show(places, network)
         case _:

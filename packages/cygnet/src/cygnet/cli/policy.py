@@ -1,115 +1,115 @@
-"""The policy in force in words: zones, tunnels, who may talk to whom, and how much was dropped."""
+"""``ipsec policy``: what would become of a packet, or all policies that are in force; from the kernel itself.
+
+With a source and a destination it says what this host does with such a packet: where its routes lead it, which policy
+is for it there, and by which SA it goes; and then the same for the answer, as it comes out of the tunnel and as it
+would come in clear. Routes into ipsecN ask the policies of that interface, all other routes those without one.
+
+Without them it lists the policies of every direction, the first that counts first. What stands behind => is
+
+    esp0x...@address    protected by these SAs, the innermost first
+    %trap               held back; it asks for a tunnel
+    %pass               let through in clear
+    %drop               dropped
+
+    ipsec policy 10.1.0.5 10.2.0.7
+    ipsec policy 192.0.2.1 192.0.2.2 17 1701
+    ipsec policy --in
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from cygnet.cli.look import eroutes
-from cygnet.errors import CygnetError
-from cygnet.firewall.files import DESCRIPTION, Places
-from cygnet.firewall.load import BUILT_IN, OURS, in_force, save, waiting
-from cygnet.firewall.policy import VERSIONS, Line, Policy, Zone
-from cygnet.firewall.read import read
-from cygnet.firewall.settings import read_bytes
+from cygnet.cli.options import Options, UsageError, number, parse
+from cygnet.connection.local import Local
+from cygnet.connection.selector import Selector, host_selector
+from cygnet.kernel.policy import Direction, Policy
+from cygnet.why.host import Way
+from cygnet.why.xfrm import Association, target
 
-# What a counter counts: how its line begins and what is in it, as iptables-save says it.
-COUNTED = (
-    ("to this box", ":INPUT DROP", ""),
-    ("through this box", ":FORWARD DROP", ""),
-    ("from a false source", "-A spoofed", "-j DROP"),
-    ("came in clear, and comes in tunnels only", "-A came-clear", "-j DROP"),
-    ("was to go in clear, and goes in tunnels only", "-A goes-clear", "-j REJECT"),
+USAGE = ("ipsec policy [--in|--out|--fwd]", "ipsec policy source destination [protocol [port]]")
+OPTIONS: Options = (
+    ("--in", "", "policies for what comes to this host"),
+    ("--out", "", "policies for what leaves this host"),
+    ("--fwd", "", "policies for what this host forwards"),
 )
-DENIED = ("-j DROP", "-j refuse", "-j log-deny", "-j log-reject")
-SAYS = {"allow": "", "deny": "dropped: ", "reject": "refused: "}
-OTHERS = ("user-input", "user-forward", "user-output")
 
 
-def show(places: Places, network: Path) -> None:
-    """Print it all."""
-    policy = read(in_force(places) / DESCRIPTION, network)
-    saved = [line for version in VERSIONS for line in save(version, "-c").splitlines()]
-    for heading, lines in (
-        (f"Policy in force: {policy.source}", _state(places, policy, saved)),
-        ("Zones", map(_zone, policy.zones.values())),
-        ("Tunnels", _tunnels()),
-        ("Who may talk to whom; the first line that fits decides", _talks(policy)),
-        ("Dropped, in packets, since the rules were loaded", _dropped(saved)),
-        ("Rules of others", _others(saved)),
-    ):
-        print("\n  ".join([heading, *lines]))
+NO_POLICY = ("%pass (no policy is for it)", "%drop (no policy is for it)")
 
 
-def _state(places: Places, policy: Policy, saved: list[str]) -> Iterator[str]:
-    if (left := waiting(places)) is not None:
-        yield f"ON TRIAL, for {left} s more: ipsec firewall --confirm keeps it, --revert takes it back"
-    if not any(line.startswith(OURS) for line in saved):
-        yield "NOT LOADED: the kernel has no rules of it; ipsec firewall --apply loads them"
-    if policy.digest.encode() not in read_bytes(in_force(places) / "rules.v4"):
-        yield f"{places.network} is another one by now: ipsec firewall --apply makes the rules anew"
-    if places.description.exists() and read_bytes(places.description) != read_bytes(in_force(places) / DESCRIPTION):
-        yield f"{places.description} is another one by now: ipsec firewall --apply loads it"
+def run(words: list[str]) -> int:
+    """The command."""
+    given, others = parse("ipsec policy", USAGE, OPTIONS, words, range(5))
+    if len(others) == 1 or (others and given):
+        raise UsageError("\n       ".join(["usage: " + USAGE[0], *USAGE[1:]]))
+    packet = _packet(others) if others else None
+    from cygnet.kernel.links import read_local
+    from cygnet.why import host, xfrm
+
+    found = sorted(xfrm.policies(everybody=True), key=lambda policy: (policy.direction.value, policy.priority))
+    known = xfrm.associations()
+    if packet:
+        way = host.way(packet[1].network.network_address)
+        print("\n".join(explain(*packet, way, read_local(), found, known)))
+        return 0
+    for policy in found:
+        if not given or f"--{policy.direction.value}" in given:
+            place = f"ipsec{policy.if_id - 1}" if policy.if_id else "-"
+            print(f"{policy.direction.value:3} {place:6} {_text(policy, known)}")
+    return 0
 
 
-def _zone(zone: Zone) -> str:
-    where = " ".join(zone.interfaces) + (" (all that was or will be in a tunnel)" if zone.decrypted else "")
-    return f"{zone.name:8}  {where or 'no interface'}{''.join(f', {network}' for network in zone.networks)}"
+def explain(
+    source: Selector, destination: Selector, way: Way, local: Local, policies: list[Policy], known: list[Association]
+) -> Iterator[str]:
+    """What becomes of a packet, and of its answer. ``policies``: the first that counts first."""
+    if way.problem:
+        yield f"{source} -> {destination} goes nowhere: {way.problem}"
+        return
+    if_id = _if_id(way.interface)
+    goes = _pick(policies, Direction.OUT, source, destination, if_id)
+    yield f"{source} -> {destination} goes {way}: {_text(goes, known) if goes else NO_POLICY[if_id > 0]}"
+    back = Direction.IN if local.interface_of(source.network.network_address) else Direction.FORWARD
+    for place, number_ in {f"by {way.interface}": if_id, **({"in clear": 0} if if_id else {})}.items():
+        comes = _pick(policies, back, destination, source, number_)
+        yield f"{destination} -> {source} comes {place}: {_text(comes, known) if comes else NO_POLICY[number_ > 0]}"
 
 
-def _tunnels() -> list[str]:
+def _packet(words: list[str]) -> tuple[Selector, Selector]:
+    from ipaddress import ip_address
+
     try:
-        return eroutes() or ["none now"]
-    except CygnetError as problem:
-        return [str(problem)]
+        source, destination = (host_selector(ip_address(word)) for word in words[:2])
+    except ValueError as problem:
+        raise UsageError(f"ipsec policy: {problem}") from None
+    if source.network.version != destination.network.version:
+        raise UsageError("ipsec policy: source and destination are of different IP versions")
+    protocol, port = (
+        number("ipsec policy", name, text, allowed)
+        for name, text, allowed in zip(
+            ("the protocol", "the port"), [*words[2:], "0", "0"], (range(256), range(65536)), strict=False
+        )
+    )
+    return Selector(source.network, protocol), Selector(destination.network, protocol, port)
 
 
-def _talks(policy: Policy) -> Iterator[str]:
-    for private in policy.private:
-        excepted = f", except {_list(private.excepted)}" if private.excepted else ""
-        yield f"over {private.zone} in tunnels only: {_list(private.networks)}{excepted}"
-    for one in policy.forwards:
-        yield f"{one.zone} -> {one.address}  {one.text}"
-    for line in policy.lines:
-        ends = f"{','.join(line.origins)} -> {','.join(line.targets)}"
-        masked = any(one.origin in line.origins and one.target in line.targets for one in policy.masquerades)
-        yield f"{ends:16}  {SAYS[line.action]}{_what(line)}{', with the address of this box' if masked else ''}"
-    yield "box -> anyone     what the box begins itself"
-    yield "all else          dropped"
+def _if_id(interface: str) -> int:
+    """ipsecN has N + 1; no other interface has one."""
+    rest = interface.removeprefix("ipsec")
+    return int(rest) + 1 if rest != interface and rest.isdecimal() else 0
 
 
-def _what(line: Line) -> str:
-    verb, *words = line.text.split()
-    if verb == "ike":
-        return " ".join(["IKE, ESP and AH", *words[1:]])
-    return " ".join(words[2:]) or "everything"
+def _pick(
+    policies: list[Policy], direction: Direction, source: Selector, destination: Selector, if_id: int
+) -> Policy | None:
+    """The first that holds the packet; one with a mark is for marked packets only."""
+    fitting = (one for one in policies if one.direction is direction and one.if_id == if_id and not one.mark)
+    return next((one for one in fitting if one.source.holds(source) and one.destination.holds(destination)), None)
 
 
-def _list(networks: tuple[object, ...]) -> str:
-    return " ".join(map(str, networks))
-
-
-def _dropped(saved: list[str]) -> Iterator[str]:
-    """A rule's counter stands before it, a chain's behind it."""
-    for what, begin, within in COUNTED:
-        count = sum(_packets(line) for line in saved if _bare(line).startswith(begin) and within in line)
-        yield f"{count:8}  {what}"
-    for line in saved:
-        _, mark, number = line.partition("--comment line:")
-        if mark and line.endswith(DENIED) and (count := _packets(line)):
-            yield f"{count:8}  by line {number.split()[0]}"
-
-
-def _others(saved: list[str]) -> list[str]:
-    """What is in the way beside the policy, and stays when it changes."""
-    bare = [_bare(line).split() for line in saved if "-A " in line]
-    found = [" ".join(words) for words in bare if words[1] in OTHERS or (words[1] in BUILT_IN and len(words) > 4)]
-    return found or ["none"]
-
-
-def _bare(line: str) -> str:
-    return line.partition("] ")[2] if line.startswith("[") else line
-
-
-def _packets(line: str) -> int:
-    return int(line.partition("[")[2].partition(":")[0])
+def _text(policy: Policy, known: list[Association]) -> str:
+    does = target(policy, known)
+    if policy.direction is not Direction.OUT and does == "%trap":
+        does = "%drop (it must come by an SA, and there is none)"
+    return f"{policy.source} -> {policy.destination} => {does}"

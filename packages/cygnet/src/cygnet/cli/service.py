@@ -21,6 +21,8 @@ SERVICE = Path("/etc/sv/ipsec")
 LINK = Path("/run/service/ipsec")
 # Turns forwarding on, where a firewall is in force; the daemon leaves it off.
 ROUTER = Path("/usr/lib/cygnet/forwarding")
+# Is there while something may be keyed by hand: looking for it costs less than asking the kernel.
+BY_HAND = Path(codes.CONTROL_BASE).with_name("by-hand")
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 15.0
 STEP = 0.1
@@ -29,6 +31,12 @@ STEP = 0.1
 def runs_under_runit() -> bool:
     """Whether this host has the service's folder."""
     return SERVICE.is_dir()
+
+
+def mark_by_hand() -> None:
+    """For `ipsec setup stop` to know."""
+    BY_HAND.parent.mkdir(0o700, parents=True, exist_ok=True)
+    BY_HAND.touch()
 
 
 def pid(base: str) -> int:

@@ -10,22 +10,31 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Address, Setup
-from cygnet.connection.local import Local
+from cygnet.connection.local import DEFAULT_ROUTE, Local
 from cygnet.errors import CygnetError
-from cygnet.kernel import links, sockets
+from cygnet.kernel import links, ours, sockets
 from cygnet.kernel.interface import Kernel
+from cygnet.kernel.policy import Policy
 from cygnet.updown.call import Occasion, Updown
 
+if TYPE_CHECKING:
+    from cygnet.conf import Configuration
+
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+FILTERS = Path("/proc/sys/net/ipv4/conf")
 INTERFACES = Path("/sys/class/net")
 SECONDS_FOR_SCRIPT = 120
 Log = Callable[[str], None]
 
 
 class Machine:
-    """This host. ``if_ids``: physical interface -> its (ipsecN, if_id)."""
+    """This host. ``if_ids``: physical interface, or %defaultroute -> its (ipsecN, if_id).
+
+    ``left``: policies of a daemon before us that go on stopping packets.
+    """
 
     bypass = staticmethod(sockets.bypass)
     encapsulate = staticmethod(sockets.encapsulate)
@@ -39,20 +48,39 @@ class Machine:
         self.kernel: Kernel = Xfrm(log)
         self.updown: Updown = Script(log)
         self.if_ids: dict[str, tuple[str, int]] = {}
+        self.left: list[Policy] = []
         self._log = log
         self._router, self._forwarding = router, ""
+        self._filters: dict[Path, str] = {}
 
     def open(self, setup: Setup) -> None:
         """An interface that cannot be made costs its own connections only."""
         self._route("off")
-        self.kernel.flush()
+        self.left = self.kernel.flush(keep_blocks=True)
+        _clean_firewall(self._log)
         self._command("prepluto", setup.prepluto)
-        for physical, (name, if_id) in _numbered(setup).items():
+        for physical, (name, if_id) in numbered(setup).items():
             try:
-                links.create_interface(name, if_id, physical, setup.override_mtu)
+                if not (_is_in_use(self.kernel, name) and (INTERFACES / name).exists()):
+                    links.create_interface(name, if_id, setup.override_mtu)
                 self.if_ids[physical] = (name, if_id)
             except CygnetError as problem:
                 self._log(str(problem))
+            if physical != DEFAULT_ROUTE and not (INTERFACES / physical).exists():
+                self._log(f"interfaces=: there is no interface {physical} now; {name} serves it when it comes")
+        self.follow(setup, self.local())
+
+    def follow(self, setup: Setup, local: Local) -> None:
+        """The settings of the interfaces that are there now."""
+        for physical in self.if_ids if setup.rp_filter is not None else ():
+            self._filter(local.default_interface if physical == DEFAULT_ROUTE else physical, setup.rp_filter or 0)
+
+    def manual(self, configuration: Configuration) -> None:
+        """Bring up what is keyed by hand; it stays when the daemon goes."""
+        if configuration.starts_manual:
+            from cygnet.cli.manual import start
+
+            start(configuration, self._log)
 
     def ready(self, setup: Setup) -> None:
         """Connections are routed: traffic may come. Then what the administrator wants to be run."""
@@ -67,6 +95,8 @@ class Machine:
         self._route("off")
         if self._forwarding:
             self._forward(self._forwarding)
+        for file, before in self._filters.items():
+            self._set(file, before)
         _clean(self.kernel, self._log, [name for name, _ in self.if_ids.values()])
 
     def _route(self, word: str) -> None:
@@ -74,10 +104,27 @@ class Machine:
             self._command("forwarding", f"{self._router} {word}")
 
     def _forward(self, setting: str) -> None:
+        self._set(FORWARDING, setting)
+
+    def _filter(self, physical: str, wanted: int) -> None:
+        """The peer's packets come by the physical interface even where a route leads to it into a tunnel.
+
+        The kernel takes the greater of an interface's setting and that of all: 0 may have to be loose (2) instead.
+        """
+        file, everywhere = FILTERS / physical / "rp_filter", FILTERS / "all" / "rp_filter"
+        if file in self._filters or not physical:
+            return
         try:
-            FORWARDING.write_text(setting)
+            self._filters[file], strict = file.read_text(), everywhere.read_text().strip() != "0"
+        except OSError:
+            return
+        self._set(file, "2" if strict and not wanted else str(wanted))
+
+    def _set(self, file: Path, setting: str) -> None:
+        try:
+            file.write_text(setting)
         except OSError as problem:
-            self._log(f"cannot set {FORWARDING}: {problem.strerror}")
+            self._log(f"cannot set {file}: {problem.strerror}")
 
     def _command(self, what: str, command: str) -> None:
         """A program and its arguments; a line for a shell it is not, whatever FreeS/WAN did."""
@@ -109,6 +156,7 @@ class Nothing:
         self.kernel: Kernel = FakeKernel()
         self.updown: Updown = self
         self.if_ids: dict[str, tuple[str, int]] = {}
+        self.left: list[Policy] = []
         self._listen = listen
 
     def local(self) -> Local:
@@ -118,7 +166,13 @@ class Nothing:
 
     def open(self, setup: Setup) -> None:
         """Interfaces have numbers, though they are not there."""
-        self.if_ids = _numbered(setup)
+        self.if_ids = numbered(setup)
+
+    def manual(self, configuration: Configuration) -> None:
+        """No keys are set."""
+
+    def follow(self, setup: Setup, local: Local) -> None:
+        """Nothing to set."""
 
     def ready(self, setup: Setup) -> None:
         """Nothing to do."""
@@ -139,9 +193,9 @@ class Nothing:
 Host = Machine | Nothing
 
 
-def _numbered(setup: Setup) -> dict[str, tuple[str, int]]:
-    """Physical interface -> (ipsecN, N + 1): an if_id of 0 is none."""
-    return {physical: (name, int(name.removeprefix("ipsec")) + 1) for name, physical in setup.interfaces}
+def numbered(setup: Setup) -> dict[str, tuple[str, int]]:
+    """Physical interface, or %defaultroute -> (ipsecN, its if_id)."""
+    return {physical: (name, _if_id(name)) for name, physical in setup.interfaces}
 
 
 def flush_leftovers(log: Log) -> None:
@@ -151,11 +205,38 @@ def flush_leftovers(log: Log) -> None:
     _clean(Xfrm(log), log, sorted(path.name for path in INTERFACES.glob("ipsec*")))
 
 
+def _delete_unused(kernel: Kernel, name: str) -> None:
+    if not _is_in_use(kernel, name):
+        links.delete_interface(name)
+
+
+def _is_in_use(kernel: Kernel, name: str) -> bool:
+    """Manual keying goes on without the daemon, and needs its interfaces."""
+    by_hand = {policy.if_id for policy in kernel.list_policies() if ours.MANUAL.has(policy)}
+    return _if_id(name) in by_hand
+
+
+def _if_id(name: str) -> int:
+    """An if_id of 0 is none."""
+    return int(name.removeprefix("ipsec")) + 1
+
+
 def _clean(kernel: Kernel, log: Log, interfaces: list[str]) -> None:
     """One step that fails keeps no other from its place."""
-    steps: list[Callable[[], None]] = [kernel.flush, *(partial(links.delete_interface, name) for name in interfaces)]
-    for step in steps:
-        try:
-            step()
-        except CygnetError as problem:
-            log(str(problem))
+    _attempt(log, kernel.flush)
+    for name in interfaces:
+        _attempt(log, partial(_delete_unused, kernel, name))
+    _clean_firewall(log)
+
+
+def _clean_firewall(log: Log) -> None:
+    from cygnet.updown.script import clean
+
+    _attempt(log, clean)
+
+
+def _attempt(log: Log, step: Callable[[], object]) -> None:
+    try:
+        step()
+    except CygnetError as problem:
+        log(str(problem))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from cygnet.connection.connection import Address
@@ -15,11 +17,12 @@ from cygnet.kernel import ours, structs
 from cygnet.kernel.encode import ATTR_IF_ID, ATTR_MARK, ATTR_TMPL, DIRECTIONS, PROTOCOLS
 from cygnet.kernel.interface import Acquire, Expire, Mapping
 from cygnet.kernel.netlink import attributes, number
-from cygnet.kernel.policy import Policy
+from cygnet.kernel.policy import Action, Policy, Template
 from cygnet.kernel.sa import SaCounters, SaKey
 
 _PROTOCOL_NAMES = {value: name for name, value in PROTOCOLS.items()}
 _DIRECTION_OF = {value: direction for direction, value in DIRECTIONS.items()}
+_LAST_USED = 15  # XFRMA_LASTUSED
 _WITH_PORTS = (6, 17, 132, 33, 136)  # TCP, UDP, SCTP, DCCP, UDP-Lite; of ICMP the kernel gives type and code
 
 
@@ -54,10 +57,12 @@ def mapping(body: bytes) -> Mapping | None:
 
 
 def counters(body: bytes) -> SaCounters | None:
-    """What an SA has done."""
+    """What an SA has done; of when it was used the structure has the first time, an attribute the last."""
     if len(body) < structs.SA_SIZE:
         return None
     size, packets, added, used = structs.CURRENT.unpack_from(body, structs.SA_CURRENT_AT)
+    last = attributes(body[structs.SA_SIZE :]).get(_LAST_USED, b"")
+    used = int.from_bytes(last, sys.byteorder) or used
     late, replayed, failed = structs.STATS.unpack_from(body, structs.SA_STATS_AT)
     return SaCounters(size, packets, added, used, late + replayed, failed)
 
@@ -83,18 +88,41 @@ def sa_key(body: bytes, attributes_at: int = structs.SA_SIZE) -> SaKey | None:
 
 
 def our_policy(body: bytes) -> Policy | None:
-    """As far as it needs to be known to be removed; None if it is another's."""
-    if len(body) < structs.POLICY_SIZE:
+    """None if it is another's."""
+    found = policy(body)
+    if found is None:
         return None
-    found, selectors = attributes(body[structs.POLICY_SIZE :]), _selectors(body)
-    at = structs.POLICY_BARE - structs.POLICY_REST.size
-    priority, _, direction, *_ = structs.POLICY_REST.unpack_from(body, at)
-    reqid = _reqid(found.get(ATTR_TMPL, b""))
-    is_ours = reqid in ours.REQIDS if reqid else priority in ours.PRIORITIES
-    if not is_ours or selectors is None or direction not in _DIRECTION_OF:
+    return found if ours.DAEMON.has(found) else None
+
+
+def policy(body: bytes) -> Policy | None:
+    """Anybody's; None for what is no policy of these directions and families, such as a socket's."""
+    selectors = _selectors(body)
+    if len(body) < structs.POLICY_SIZE or selectors is None:
+        return None
+    found, at = attributes(body[structs.POLICY_SIZE :]), structs.POLICY_BARE - structs.POLICY_REST.size
+    priority, _, direction, action, *_ = structs.POLICY_REST.unpack_from(body, at)
+    if direction not in _DIRECTION_OF:
         return None
     if_id, mark = number(found.get(ATTR_IF_ID, b"")), number(found.get(ATTR_MARK, b""))
-    return Policy(_DIRECTION_OF[direction], *selectors, priority, if_id=if_id, mark=mark)
+    templates = tuple(_templates(found.get(ATTR_TMPL, b"")))
+    does = Action.BLOCK if action else Action.ALLOW
+    interface = structs.SELECTOR.unpack_from(body)[-2]
+    return Policy(_DIRECTION_OF[direction], *selectors, priority, does, templates, if_id, mark, interface)
+
+
+def selectors(body: bytes) -> tuple[Selector, Selector] | None:
+    """Source and destination of an SA's traffic; None if it is for any."""
+    return _selectors(body)
+
+
+def _templates(data: bytes) -> Iterator[Template]:
+    whole = len(data) // structs.TEMPLATE.size * structs.TEMPLATE.size
+    for name, family, source, reqid, mode, _, optional, *_ in structs.TEMPLATE.iter_unpack(data[:whole]):
+        destination, _, protocol = structs.ID.unpack(name)
+        here, there = (_address(end, family) if any(end) else None for end in (source, destination))
+        kind = _PROTOCOL_NAMES.get(protocol, str(protocol))
+        yield Template(kind, "tunnel" if mode else "transport", reqid, here, there, bool(optional))
 
 
 def _reqid(templates: bytes) -> int:

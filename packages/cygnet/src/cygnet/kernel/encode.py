@@ -19,8 +19,9 @@ _ACTIONS = {Action.ALLOW: 0, Action.BLOCK: 1}
 _MODES = {"transport": 0, "tunnel": 1}
 ATTR_CRYPT, ATTR_COMP, ATTR_ENCAP, ATTR_TMPL, ATTR_REPLAY = 2, 3, 4, 5, 10
 ATTR_AEAD, ATTR_AUTH_TRUNC, ATTR_MARK, ATTR_REPLAY_ESN = 18, 20, 21, 23
-ATTR_SET_MARK, ATTR_SET_MARK_MASK, ATTR_IF_ID = 29, 30, 31
+ATTR_EXTRA_FLAGS, ATTR_SET_MARK, ATTR_SET_MARK_MASK, ATTR_IF_ID = 24, 29, 30, 31
 _ESP_IN_UDP = 2
+_HIDE_TOS = 1  # an extra flag of an SA
 _ANY_FAMILY, _ALIGN_4, _ESN = 32, 64, 128  # flags of an SA
 _ALL = 0xFFFFFFFF
 _LEGACY_WINDOW = 32
@@ -31,8 +32,8 @@ def family_of(address: Address) -> int:
     return int(socket.AF_INET if address.version == 4 else socket.AF_INET6)
 
 
-def selector(source: Selector, destination: Selector) -> bytes:
-    """Both sides in one."""
+def selector(source: Selector, destination: Selector, interface: int = 0) -> bytes:
+    """Both sides in one, and the index of the interface by which it leaves."""
     ports = (_port(destination), _mask(destination), _port(source), _mask(source))
     network, other = destination.network, source.network
     return structs.SELECTOR.pack(
@@ -43,7 +44,7 @@ def selector(source: Selector, destination: Selector) -> bytes:
         network.prefixlen,
         other.prefixlen,
         source.protocol or destination.protocol,
-        0,
+        interface,
         0,
     )
 
@@ -112,6 +113,8 @@ def _sa_attributes(wanted: Sa, replay: bytes) -> Iterator[bytes]:
     if wanted.set_mark:
         yield attribute(ATTR_SET_MARK, pack_number(wanted.set_mark))
         yield attribute(ATTR_SET_MARK_MASK, pack_number(wanted.set_mark))
+    if wanted.hide_tos:
+        yield attribute(ATTR_EXTRA_FLAGS, pack_number(_HIDE_TOS))
 
 
 def _algorithm(algorithm: Algorithm) -> bytes:
@@ -149,7 +152,7 @@ def policy(wanted: Policy) -> bytes:
     """The body of NEWPOLICY and UPDPOLICY."""
     family = family_of(wanted.destination.network.network_address)
     rest = (wanted.priority, 0, DIRECTIONS[wanted.direction], _ACTIONS[wanted.action], 0, 0)
-    body = _policy_info(selector(wanted.source, wanted.destination), *rest)
+    body = _policy_info(selector(wanted.source, wanted.destination, wanted.interface), *rest)
     if wanted.templates:
         body += attribute(ATTR_TMPL, b"".join(_templates(wanted.templates, family)))
     return body + _policy_place(wanted)
@@ -157,7 +160,7 @@ def policy(wanted: Policy) -> bytes:
 
 def policy_id(wanted: Policy) -> bytes:
     """What names a policy in DELPOLICY and GETPOLICY."""
-    inner = selector(wanted.source, wanted.destination)
+    inner = selector(wanted.source, wanted.destination, wanted.interface)
     return structs.POLICY_ID.pack(inner, 0, DIRECTIONS[wanted.direction]) + _policy_place(wanted)
 
 

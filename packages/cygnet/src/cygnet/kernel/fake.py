@@ -20,12 +20,12 @@ from cygnet.kernel.refusals import refuse_policy, refuse_sa
 from cygnet.kernel.sa import Sa, SaCounters, SaKey
 
 Wanted = Callable[[int], bool]
-Name = tuple[Direction, Selector, Selector, int, int]
+Name = tuple[Direction, Selector, Selector, int, int, int]
 
 
 def name(policy: Policy) -> Name:
     """What names a policy in the kernel."""
-    return (policy.direction, policy.source, policy.destination, policy.if_id, policy.mark)
+    return (policy.direction, policy.source, policy.destination, policy.if_id, policy.mark, policy.interface)
 
 
 @dataclass
@@ -37,6 +37,7 @@ class FakeKernel:
     paths: dict[Address, tuple[str, Address | None]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     clock: int = 1_000_000
+    owner: ours.Owner = ours.DAEMON
     _counters: dict[SaKey, SaCounters] = field(default_factory=dict)
     _events: list[Event] = field(default_factory=list)
     _larval: set[tuple[int, Selector, Selector]] = field(default_factory=set)
@@ -99,14 +100,24 @@ class FakeKernel:
         self._called("query_sa")
         return self._counters.get(key)
 
+    def list_sas(self) -> list[tuple[SaKey, int]]:
+        return [(key, sa.reqid) for key, sa in self.sas.items()]
+
+    def list_policies(self) -> list[Policy]:
+        return list(self.policies.values())
+
     def put_policy(self, policy: Policy) -> None:
         self._called("put_policy")
         refuse_policy(policy)
+        there = self.policies.get(name(policy))
+        if there and not self.owner.has(there):
+            raise KernelError(f"the kernel has a policy for {policy.source} already, of another owner")
         self.policies[name(policy)] = policy
 
     def delete_policy(self, policy: Policy) -> None:
         self._called("delete_policy")
-        self.policies.pop(name(policy), None)
+        if self.owner.has(self.policies.get(name(policy), policy)):
+            self.policies.pop(name(policy), None)
 
     def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
         self._called("add_path")
@@ -118,12 +129,20 @@ class FakeKernel:
         self._called("delete_path")
         self.paths.pop(remote, None)
 
-    def flush(self) -> None:
+    def index(self, interface: str) -> int:
+        return int.from_bytes(interface.encode(), "big")
+
+    def flush(self, keep_blocks: bool = False) -> list[Policy]:
         self._called("flush")
         self.paths.clear()
-        for key in [key for key, sa in self.sas.items() if sa.reqid in ours.REQIDS]:
+        for key in [key for key, sa in self.sas.items() if sa.reqid in self.owner.reqids]:
             self._drop(key)
-        self.policies = {key: policy for key, policy in self.policies.items() if policy.priority not in ours.PRIORITIES}
+        mine = [policy for policy in self.policies.values() if self.owner.has(policy)]
+        kept = [one for one in mine if keep_blocks and one.action is Action.BLOCK and not one.if_id]
+        for policy in mine:
+            if policy not in kept:
+                del self.policies[name(policy)]
+        return kept
 
     def fileno(self) -> int:
         return -1
@@ -146,40 +165,50 @@ class FakeKernel:
         """Let the peer of an inbound SA send from elsewhere."""
         self._events.append(Mapping(key, self.sas[key].reqid, source, port))
 
-    def traffic(self, source: Selector | str, destination: Selector | str) -> str | SaKey:
-        """What becomes of an outgoing packet: "clear", "drop", "acquire", or the key of its outermost SA.
+    def traffic(self, source: Selector | str, destination: Selector | str, by: str = "ipsec0") -> str | SaKey:
+        """What becomes of an outgoing packet: "clear", "drop", "reject", "acquire", or the key of its outermost SA.
 
-        Policies without interface are asked first, then those of the XFRM interfaces, as Linux does for a packet
-        that is routed into one.  A packet that none wants goes in the clear.
+        Policies without if_id are asked first, then those of the XFRM interfaces, as Linux does for a packet
+        that is routed into one, which ``by`` says, and which is so only as long as there is any policy.  A packet
+        that none wants goes in the clear.
         """
         flow = (_packet(source), _packet(destination))
-        found = self._outgoing(*flow)
+        found = self._outgoing(*flow, by)
         if isinstance(found, str):
             return found
         return found[-1].key
 
-    def _outgoing(self, source: Selector, destination: Selector) -> str | list[Sa]:
-        policy = self._lookup(Direction.OUT, source, destination, lambda if_id: if_id == 0)
-        if policy is None or (policy.action is Action.ALLOW and not policy.templates):
+    def _outgoing(self, source: Selector, destination: Selector, by: str = "ipsec0") -> str | list[Sa]:
+        exits = (0, self.index(by))
+        policy = self._lookup(Direction.OUT, source, destination, lambda if_id: if_id == 0, exits)
+        if by.startswith("ipsec") and (policy is None or (policy.action is Action.ALLOW and not policy.templates)):
             policy = self._lookup(Direction.OUT, source, destination, lambda if_id: if_id != 0) or policy
         if policy is None:
             return "clear"
         if policy.action is Action.BLOCK:
-            return "drop"
+            return "reject" if policy.if_id else "drop"
         if not policy.templates:
-            return "drop" if policy.if_id else "clear"
+            return "drop" if policy.if_id or policy.interface else "clear"
         bundle = [self._newest(template, policy, source, destination) for template in policy.templates]
         if any(sa is None for sa in bundle):
             self._acquire(policy.templates[-1].reqid, source, destination)
             return "acquire"
         return [sa for sa in bundle if sa is not None]
 
-    def _lookup(self, direction: Direction, source: Selector, destination: Selector, wanted: Wanted) -> Policy | None:
+    def _lookup(
+        self,
+        direction: Direction,
+        source: Selector,
+        destination: Selector,
+        wanted: Wanted,
+        exits: tuple[int, ...] = (0,),
+    ) -> Policy | None:
         fits = [
             policy
             for policy in self.policies.values()
             if policy.direction is direction
             and wanted(policy.if_id)
+            and policy.interface in exits
             and policy.source.holds(source)
             and policy.destination.holds(destination)
         ]

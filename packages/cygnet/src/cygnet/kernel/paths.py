@@ -2,27 +2,31 @@
 
 Without it a route to the peer itself into ``ipsecN`` (a host-to-host tunnel, or one to everything) would send the
 encrypted packets into the tunnel again: Linux does not hold those of an XFRM interface to its physical one.
+Packets have a mark for it. The rules for ESP and AH are for what has none: a path MTU that somebody on the way tells
+is kept with the route that a bare look-up finds.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Container, Iterator
 
 from cygnet.connection.connection import Address
 from cygnet.kernel import ours
 from cygnet.kernel import route_netlink as rt
-from cygnet.kernel.encode import family_of
+from cygnet.kernel.encode import PROTOCOLS, family_of
 from cygnet.kernel.netlink import ACK, CREATE, EXCLUSIVE, REPLACE, Netlink, attribute
 
 _TO_TABLE = 1
-_RULE_PRIORITY, _RULE_MARK, _RULE_TABLE, _RULE_MASK = 6, 10, 15, 16
+_RULE_IN, _RULE_PRIORITY, _RULE_MARK, _RULE_TABLE, _RULE_MASK, _RULE_PROTOCOL = 3, 6, 10, 15, 16, 22
+_OURSELVES = b"lo\0"
 _ABSENT = (errno.ESRCH, errno.ENOENT)
 
 
 def add(remote: Address, interface: str, gateway: Address | None) -> None:
     """See Kernel.add_path."""
     with rt.rtnetlink() as netlink, rt.sentence(f"keep a path to {remote} over {interface}"):
-        _add_rule(netlink, family_of(remote))
+        _add_rules(netlink, family_of(remote))
         index = rt.index_of(interface)
         gateway = gateway or _gateway(netlink, remote, index)
         body = _route(remote, rt.SCOPE_LINK if remote.version == 4 and not gateway else 0) + rt.numbered(
@@ -35,34 +39,40 @@ def add(remote: Address, interface: str, gateway: Address | None) -> None:
 
 def delete(remote: Address) -> None:
     """See Kernel.delete_path."""
-    with rt.rtnetlink() as netlink, rt.sentence(f"remove the path to {remote}", *_ABSENT):
-        netlink.ask(rt.DELROUTE, _route(remote, 255))
+    _keep(lambda path: path != remote)
 
 
-def flush() -> None:
-    """All paths, and the rule for them."""
-    with rt.rtnetlink() as netlink, rt.sentence("remove the paths to peers", *_ABSENT, errno.EAFNOSUPPORT):
-        for route in rt.routes(netlink):
-            if route.table == ours.UNDERLAY_TABLE and route.destination:
-                netlink.ask(rt.DELROUTE, _route(route.destination, 255))
-        for family in rt.FAMILIES:
-            netlink.ask(rt.DELRULE, _rule(family))
+def flush(needed: Container[Address] = ()) -> None:
+    """All paths, but those to whom is ``needed``."""
+    _keep(lambda path: path in needed)
 
 
-def _add_rule(netlink: Netlink, family: int) -> None:
-    with rt.sentence("add the rule for packets outside the tunnels", errno.EEXIST):
-        netlink.ask(rt.NEWRULE, _rule(family), ACK | CREATE | EXCLUSIVE)
+def _keep(wanted: Callable[[Address], bool]) -> None:
+    """No other paths; with the last one its rule goes, too."""
+    what, tolerated = "remove the paths to peers", (*_ABSENT, errno.EAFNOSUPPORT)
+    with rt.rtnetlink() as netlink, rt.sentence(what, *tolerated):
+        ours_now = (route.destination for route in rt.routes(netlink) if route.table == ours.UNDERLAY_TABLE)
+        there = [remote for remote in ours_now if remote]
+        going = [(rt.DELROUTE, _route(remote, 255)) for remote in there if not wanted(remote)]
+        if len(going) == len(there):
+            going += [(rt.DELRULE, rule) for family in rt.FAMILIES for rule in _rules(family)]
+        for kind, body in going:
+            with rt.sentence(what, *tolerated):
+                netlink.ask(kind, body)
 
 
-def _rule(family: int) -> bytes:
-    return rt.head(family, table=ours.UNDERLAY_TABLE, kind=_TO_TABLE) + rt.numbered(
-        {
-            _RULE_PRIORITY: ours.UNDERLAY_RULE,
-            _RULE_MARK: ours.UNDERLAY_MARK,
-            _RULE_MASK: ours.UNDERLAY_MARK,
-            _RULE_TABLE: ours.UNDERLAY_TABLE,
-        }
-    )
+def _add_rules(netlink: Netlink, family: int) -> None:
+    for rule in _rules(family):
+        with rt.sentence("add the rules for packets outside the tunnels", errno.EEXIST):
+            netlink.ask(rt.NEWRULE, rule, ACK | CREATE | EXCLUSIVE)
+
+
+def _rules(family: int) -> Iterator[bytes]:
+    numbers = {_RULE_PRIORITY: ours.UNDERLAY_RULE, _RULE_TABLE: ours.UNDERLAY_TABLE}
+    start = rt.head(family, table=ours.UNDERLAY_TABLE, kind=_TO_TABLE) + rt.numbered(numbers)
+    yield start + rt.numbered({_RULE_MARK: ours.UNDERLAY_MARK, _RULE_MASK: ours.UNDERLAY_MARK})
+    for protocol in (PROTOCOLS["esp"], PROTOCOLS["ah"]):
+        yield start + attribute(_RULE_IN, _OURSELVES) + attribute(_RULE_PROTOCOL, bytes([protocol]))
 
 
 def _route(remote: Address, scope: int) -> bytes:

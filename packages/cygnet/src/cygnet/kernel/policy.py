@@ -41,7 +41,10 @@ class Template:
 
 @dataclass(frozen=True)
 class Policy:
-    """One policy. A smaller ``priority`` wins. Its name in the kernel is direction, selectors, if_id and mark."""
+    """One policy. A smaller ``priority`` wins. Its name in the kernel is all but priority, action and templates.
+
+    ``interface``: index of the one by which the traffic leaves; 0 is any.
+    """
 
     direction: Direction
     source: Selector
@@ -51,3 +54,4 @@ class Policy:
     templates: tuple[Template, ...] = ()
     if_id: int = 0
     mark: int = 0
+    interface: int = 0

@@ -42,6 +42,7 @@ class Sa:
     ``selectors``: (source, destination) of transport mode, None otherwise.
     ``outbound``: which way it goes; decides where the kernel keeps the replay state.
     ``set_mark``: what its packets are marked with, outside; 0 leaves them alone.
+    ``hide_tos``: outside they have no DSCP; else that of the packet within.
     """
 
     source: Address
@@ -61,6 +62,7 @@ class Sa:
     encapsulation: Encapsulation | None = None
     selectors: tuple[Selector, Selector] | None = None
     set_mark: int = 0
+    hide_tos: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cygnet.connection.selector import Selector
 from cygnet.crypto.transforms import CIPHERS, INTEGRITIES
@@ -19,9 +20,9 @@ def inbound_sas(child: ChildSa, reqid: int, if_id: int) -> list[Sa]:
     return list(_sas(child, reqid, if_id, outbound=False))
 
 
-def outbound_sas(child: ChildSa, reqid: int, if_id: int) -> list[Sa]:
+def outbound_sas(child: ChildSa, reqid: int, if_id: int, hide_tos: bool = True) -> list[Sa]:
     """What we send by, innermost first. Its packets are marked, so that they do not enter a tunnel again."""
-    return list(_sas(child, reqid, if_id, outbound=True))
+    return [replace(sa, hide_tos=hide_tos and sa.mode == "tunnel") for sa in _sas(child, reqid, if_id, outbound=True)]
 
 
 def sa_key(child: ChildSa, leg: Leg, outbound: bool) -> SaKey:

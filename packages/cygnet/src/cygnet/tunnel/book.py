@@ -14,7 +14,7 @@ from cygnet.kernel.interface import Kernel, KernelError
 from cygnet.kernel.policy import Direction, Policy
 
 Owner = tuple[str, str, Direction]
-_Name = tuple[Direction, Selector, Selector, int, int]
+_Name = tuple[Direction, Selector, Selector, int, int, int]
 _Winners = dict[_Name, Policy | None]
 
 
@@ -31,11 +31,11 @@ class PolicyBook:
         return self._claims.get(owner, ())
 
     def claim(self, owner: Owner, policies: Sequence[Policy]) -> None:
-        """Replace all that an owner had. When the kernel refuses, everything is as it was before."""
+        """Replace all that an owner had, in this order. When the kernel refuses, everything is as it was before."""
         had, wanted = self.claimed(owner), tuple(policies)
         if had == wanted:
             return
-        names = dict.fromkeys(_name(policy) for policy in had + wanted)
+        names = dict.fromkeys(_name(policy) for policy in wanted + had)
         before = self._winners(names)
         self._register(owner, had, wanted)
         after = self._winners(names)
@@ -77,4 +77,4 @@ def _winner(rivals: Iterable[Policy]) -> Policy | None:
 
 
 def _name(policy: Policy) -> _Name:
-    return (policy.direction, policy.source, policy.destination, policy.if_id, policy.mark)
+    return (policy.direction, policy.source, policy.destination, policy.if_id, policy.mark, policy.interface)

@@ -12,16 +12,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from cygnet.connection.connection import Address, Connection, Shunt, Type
+from cygnet.connection.connection import Address, Auto, Connection, HostKind, Shunt, Type
+from cygnet.connection.local import away
+from cygnet.connection.selector import Selector
 from cygnet.errors import CygnetError
 from cygnet.kernel.interface import Kernel, KernelError
-from cygnet.kernel.policy import Direction, Policy
+from cygnet.kernel.policy import Action, Direction, Policy
 from cygnet.kernel.sa import Sa, SaCounters, SaKey
 from cygnet.tunnel.associations import inbound_sas, outbound_sas, sa_key
 from cygnet.tunnel.book import PolicyBook
 from cygnet.tunnel.child import ChildSa
 from cygnet.tunnel.paths import Paths
-from cygnet.tunnel.policies import protect_inbound, protect_outbound, shunt
+from cygnet.tunnel.policies import doorway, protect_inbound, protect_outbound, shunt
 from cygnet.tunnel.registry import Registry
 from cygnet.tunnel.route import SHUNTS, Route, Routing, Span, span_of_child, span_of_connection
 from cygnet.updown.call import Occasion, Updown
@@ -32,15 +34,24 @@ _PRECEDENCE = (Routing.UP, Routing.TRAP, Routing.FAILED, Routing.UNROUTED)
 
 
 class Tunnels:
-    """``if_ids``: physical interface -> its (ipsecN, if_id)."""
+    """``if_ids``: physical interface -> its (ipsecN, if_id). ``hide_tos``: hidetos= of config setup."""
 
     def __init__(
-        self, kernel: Kernel, updown: Updown, log: Callable[[str], None], if_ids: Mapping[str, tuple[str, int]]
+        self,
+        kernel: Kernel,
+        updown: Updown,
+        log: Callable[[str], None],
+        if_ids: Mapping[str, tuple[str, int]],
+        hide_tos: bool = True,
     ) -> None:
-        self._kernel, self._updown, self._log = kernel, updown, log
+        self._kernel, self._updown, self._log, self._hide_tos = kernel, updown, log, hide_tos
         self._book = PolicyBook(kernel)
         self._paths = Paths(kernel)
         self._registry = Registry(if_ids)
+
+    def inherit(self, blocks: Sequence[Policy]) -> None:
+        """Go on stopping what a daemon before us has stopped, until all is routed again, and () says so."""
+        self._book.claim(("", "", Direction.OUT), blocks)
 
     def add(self, connection: Connection) -> None:
         """Make a connection known; nothing is installed yet."""
@@ -57,18 +68,18 @@ class Tunnels:
 
     def route(self, connection: Connection) -> None:
         """Lay the trap, or the shunt of a connection that is nothing else; then set the route to it."""
+        if (reason := away(connection)) and not (connection.here.default_host and connection.here.subnet):
+            raise KernelError(f'cannot route "{connection.name}" yet: {reason}')
         span = span_of_connection(connection)
         if span is None:
             raise KernelError(f'cannot route "{connection.name}": its peer can be anyone, so the peer has to call')
         route = self._registry.find(connection, "", span)
         if route.routing in (Routing.TRAP, Routing.UP):
             return
+        self._refuse_rival(route, span)
         with self._all_or_nothing() as undo:
-            undo.append(partial(self._paths.release, route))
-            self._rest(route, undo)
-            self._attempt(partial(self._paths.keep, route))
-            self._set_route(route, undo)
-        route.routing = Routing.UP if connection.type in SHUNTS else Routing.TRAP
+            self._lay(route, partial(self._rest, route), undo)
+        route.routing = _at_rest(connection)
 
     def unroute(self, connection: Connection) -> None:
         """Take the route and the trap away. Refused while the tunnel is up."""
@@ -78,13 +89,38 @@ class Tunnels:
         if route:
             self._withdraw(route)
 
+    def move(self, connection: Connection) -> None:
+        """Our own end has changed: what is routed is laid for the new one, and only then the old goes."""
+        routes = self._registry.of_connection(connection.name)
+        for route in routes:
+            self._move(route, replace(connection, there=route.connection.there) if route.instance else connection)
+        if not routes and connection.auto in (Auto.ROUTE, Auto.START) and connection.there.kind is HostKind.ADDRESS:
+            self.route(connection)
+
+    def relay(self) -> None:
+        """A link may have been away, and what led over it with it: lay it again. Never raises."""
+        for route in self._registry.everything():
+            if route.path:
+                self._attempt(partial(self._paths.keep, route))
+            if route.routed and route.if_id:
+                # The doors are at interfaces, which may be others of the same name by now.
+                self._attempt(partial(self._protect if route.routing is Routing.UP else self._rest, route, []))
+            if route.routed and route.connection.type is Type.PASSTHROUGH:
+                self._attempt(partial(self._call, "route", route))
+
     def inbound(self, child: ChildSa) -> None:
-        """Be ready to receive: the inbound SAs, and policies that demand them."""
+        """Be ready to receive: inbound SAs, and policies that demand them. From now on nothing leaves in the clear."""
         span = span_of_child(child)
         route = self._registry.find(child.connection, child.instance, span)
         with self._all_or_nothing() as undo:
+            undo.append(partial(self._drop_idle, route))
+            if not route.children:
+                self._refuse_rival(route, span)
             self._add_sas(inbound_sas(child, route.reqid, route.if_id), undo)
             self._claim(route, Direction.IN, protect_inbound(span, *_numbers(route)), undo)
+            if route.routing is Routing.UNROUTED and not route.routed:
+                self._respan(route, span, undo)
+                self._lay(route, partial(self._claim, route, Direction.OUT, self._trap(route)), undo, child.peer_id)
         route.children.append(child)
 
     def outbound(self, child: ChildSa) -> None:
@@ -93,7 +129,7 @@ class Tunnels:
         if child not in route.children:
             raise KernelError(f'#{child.serial} of "{child.connection.name}" cannot send: it was not made to receive')
         with self._all_or_nothing() as undo:
-            self._add_sas(outbound_sas(child, route.reqid, route.if_id), undo)
+            self._add_sas(outbound_sas(child, route.reqid, route.if_id, self._hide_tos), undo)
             self._switch(route, child, undo)
         route.routing = Routing.UP
 
@@ -118,7 +154,7 @@ class Tunnels:
             self._attempt(partial(self._kernel.delete_sa, key))
         if route.instance and not route.children:
             self._withdraw(route)
-            self._registry.drop(route)
+        self._drop_idle(route)
 
     def counters(self, child: ChildSa) -> SaCounters | None:
         """Of the inbound SA that protects, the outer one of two; None if it has gone."""
@@ -131,7 +167,7 @@ class Tunnels:
             raise KernelError(f'#{child.serial} of "{child.connection.name}" is not installed')
         moved = replace(child, remote=remote, ports=(child.ports[0], port) if child.ports else None)
         with self._all_or_nothing() as undo:
-            for old, new in zip(_sas(child, route), _sas(moved, route), strict=True):
+            for old, new in zip(self._sas(child, route), self._sas(moved, route), strict=True):
                 self._move_sa(old, new, undo)
             if route.routing is not Routing.UP:
                 self._claim(route, Direction.IN, protect_inbound(span_of_child(moved), *_numbers(route)), undo)
@@ -145,13 +181,24 @@ class Tunnels:
         route = self._registry.of_reqid(reqid)
         return route.connection.name if route else None
 
+    def shunt(self, connection: Connection, instance: str, ours: Selector, theirs: Selector, type_: Type) -> None:
+        """What is done with the traffic of two hosts for which there is no tunnel."""
+        here = connection.here.host or ours.network[0]
+        span = Span(ours, theirs, here, theirs.network[0], type_.value, ())
+        policies = shunt(span, type_, 0, connection.mark)
+        self._book.claim((connection.name, f"{instance} shunt", Direction.OUT), policies)
+
+    def unshunt(self, connection: Connection, instance: str) -> None:
+        """The opposite. Never raises."""
+        self._attempt(partial(self._book.claim, (connection.name, f"{instance} shunt", Direction.OUT), ()))
+
     def failed(self, connection: Connection) -> None:
         """Negotiation failed: what ``failureshunt=`` says is done with the traffic of a routed connection."""
         route, type_ = self._registry.get(connection.name), _FAILURE.get(connection.failure_shunt)
         if route is None or type_ is None or route.children or route.routing is not Routing.TRAP:
             return
         with self._all_or_nothing() as undo:
-            self._claim(route, Direction.OUT, shunt(route.span, type_, route.if_id, connection.mark), undo)
+            self._claim(route, Direction.OUT, self._shunt(route, type_), undo)
             if type_ is Type.PASSTHROUGH:
                 self._claim(route, Direction.IN, (), undo)
                 self._unset_route(route)
@@ -186,6 +233,10 @@ class Tunnels:
         self._book.claim(owner, policies)
         undo.append(partial(self._book.claim, owner, before))
 
+    def _sas(self, child: ChildSa, route: Route) -> list[Sa]:
+        numbers = (route.reqid, route.if_id)
+        return inbound_sas(child, *numbers) + outbound_sas(child, *numbers, self._hide_tos)
+
     def _add_sas(self, sas: list[Sa], undo: Undo) -> None:
         for sa in sas:
             self._kernel.add_sa(sa)
@@ -197,18 +248,52 @@ class Tunnels:
         self._kernel.move_sa(old.key, new)
         undo.append(partial(self._kernel.move_sa, new.key, old))
 
+    def _lay(self, route: Route, policies: Callable[[Undo], None], undo: Undo, peer_id: str = "") -> None:
+        """What holds packets back goes first, then the route."""
+        undo.append(partial(self._paths.release, route))
+        policies(undo)
+        self._attempt(partial(self._paths.keep, route))
+        self._set_route(route, undo, peer_id)
+
+    def _drop_idle(self, route: Route) -> None:
+        if route.instance and not route.children:
+            self._registry.drop(route)
+
     def _rest(self, route: Route, undo: Undo) -> None:
         """The policies of a connection without SAs: the trap, or the shunt that it is."""
         connection, span = route.connection, span_of_connection(route.connection) or route.span
         self._respan(route, span, undo)
         if connection.type in SHUNTS:
-            self._claim(route, Direction.OUT, shunt(span, connection.type, route.if_id, connection.mark), undo)
+            self._claim(route, Direction.OUT, self._shunt(route, connection.type), undo)
         else:
-            self._protect(route, undo)
+            inbound = [] if _is_open(connection) else protect_inbound(span, *_numbers(route), at_rest=True)
+            self._claim(route, Direction.IN, inbound, undo)
+            self._claim(route, Direction.OUT, self._trap(route), undo)
 
     def _protect(self, route: Route, undo: Undo) -> None:
+        within = protect_outbound(route.span, *_numbers(route))
         self._claim(route, Direction.IN, protect_inbound(route.span, *_numbers(route)), undo)
-        self._claim(route, Direction.OUT, protect_outbound(route.span, *_numbers(route)), undo)
+        self._claim(route, Direction.OUT, [*within, *doorway(route, self._kernel.index)], undo)
+
+    def _trap(self, route: Route) -> list[Policy]:
+        within = protect_outbound(route.span, *_numbers(route), at_rest=True)
+        return [*within, *doorway(route, self._kernel.index, at_rest=True)]
+
+    def _shunt(self, route: Route, type_: Type) -> list[Policy]:
+        """What is dropped does not come through the door; behind it packets are refused, and their senders told so."""
+        made = shunt(route.span, type_, route.if_id, route.connection.mark)
+        if type_ is Type.PASSTHROUGH:
+            return made
+        return [*made, *doorway(route, self._kernel.index, Action.BLOCK if type_ is Type.DROP else Action.ALLOW)]
+
+    def _refuse_rival(self, route: Route, span: Span) -> None:
+        """Traffic has one way, and who has it keeps it: two that took it from each other would both lose."""
+        if other := self._registry.rival(route, span):
+            mine, its = route.connection, other.connection
+            raise KernelError(
+                f'cannot route "{mine.name}" ({mine.where}): "{its.name}" ({its.where}) has the same traffic, with '
+                f"another peer or interface: first take that down, and ipsec auto --unroute {its.name}"
+            )
 
     def _respan(self, route: Route, span: Span, undo: Undo) -> None:
         before, route.span = route.span, span
@@ -238,7 +323,9 @@ class Tunnels:
         elif not route.children and route.routing in (Routing.UP, Routing.TRAP):
             route.routing = Routing.TRAP
             self._rest(route, undo)
-        elif not route.children and (route.routing is Routing.UNROUTED or not route.routed):
+        elif not route.children and route.routing is Routing.UNROUTED:
+            self._withdraw(route)
+        elif not route.children and not route.routed:
             self._claim(route, Direction.IN, (), undo)
 
     def _withdraw(self, route: Route) -> None:
@@ -249,9 +336,26 @@ class Tunnels:
             self._attempt(partial(self._claim, route, way, (), []))
         route.routing = Routing.UNROUTED
 
+    def _move(self, route: Route, connection: Connection) -> None:
+        before = replace(route)
+        self._registry.move(route, connection)
+        if not route.routed or route.children:
+            return
+        with self._all_or_nothing() as undo:
+            undo.append(lambda: _place(route, before))
+            self._rest(route, undo)
+            if route.interface != before.interface:
+                route.routed = None
+                self._set_route(route, undo)
+                self._unroute(before, before.routed)
+        self._attempt(partial(self._paths.keep, route))
+        route.routing = _at_rest(connection)
+
     def _set_route(self, route: Route, undo: Undo, peer_id: str = "") -> None:
         """Unless it stands already. What was routed before goes last, and not if another connection needs it."""
         before = route.routed
+        if route.connection.there.strangers:
+            return
         if before and before.theirs.holds(route.span.theirs):
             return
         self._call("prepare", route, peer_id)
@@ -274,12 +378,21 @@ class Tunnels:
         self._updown.run(Occasion(verb, *facts))
 
 
+def _is_open(connection: Connection) -> bool:
+    """Whether strangers may also come in the clear."""
+    return connection.there.strangers and connection.failure_shunt in (Shunt.NONE, Shunt.PASSTHROUGH)
+
+
+def _place(route: Route, before: Route) -> None:
+    route.interface, route.if_id, route.routed = before.interface, before.if_id, before.routed
+
+
+def _at_rest(connection: Connection) -> Routing:
+    return Routing.UP if connection.type in SHUNTS else Routing.TRAP
+
+
 def _numbers(route: Route) -> tuple[int, int, int]:
     return (route.reqid, route.if_id, route.connection.mark)
-
-
-def _sas(child: ChildSa, route: Route) -> list[Sa]:
-    return inbound_sas(child, route.reqid, route.if_id) + outbound_sas(child, route.reqid, route.if_id)
 
 
 def _keys(child: ChildSa) -> list[SaKey]:

@@ -1,0 +1,395 @@
+"""What FreeS/WAN promised about packets, kept by two daemons: what is held, dropped, refused, passed, and how large it is.
+
+    host 10.1.0.2 -- box-a 192.0.2.1 ==== WAN ==== provider -- 192.0.2.2 box-b -- host 10.2.0.2 and others
+
+The provider is a router in box-b, of whose two networks the inner one takes packets of 1,400 bytes.  A plain route
+leads everywhere, and the boxes forward all the time: what is not held back goes in clear, and is seen on the wire.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import struct
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import NamedTuple
+
+import pytest
+from box import Box
+from capture import Capture, Frame, kinds
+from keying import LINK, PATIENCE, configure, conn, forget, log, up
+from offices import PATTERN, Offices, Side, offices, quiet_wire, read_sas, wan_of, xfrm_errors
+
+pytestmark = pytest.mark.once
+
+SECRETS = '192.0.2.1 192.0.2.2 : PSK "correct horse battery staple"\n'
+MTU = 1420
+SETUP_A = f"\thidetos=no\n\toverridemtu={MTU}\n"
+PSK = ("authby=secret", "pfs=no")
+HERE = "leftsubnet=10.1.0.0/24"
+# More networks of the host behind box-b.
+FAR = "10.16.0.0/12"
+ROAD, STRANGE = 28, 29
+PATH = 1400
+PROVIDER = "192.0.2.254"
+ETHERNET, IPV4, UDP = 14, 20, 8
+QUICK_MODE = 32
+# Seconds after which a host that says nothing is given up.
+KNOCK = 3
+REFUSED, UNREACHABLE, SILENCE = "Connection refused", "No route to host", "timed out"
+
+
+class Shunt(NamedTuple):
+    """What is no tunnel, or fails to become one: to which network, what `ipsec look` calls it, what packets come to."""
+
+    number: int
+    lines: tuple[str, ...]
+    word: str
+    fate: str
+
+    @property
+    def host(self) -> str:
+        """Who is called; nobody listens there, and that is said."""
+        return f"10.{self.number}.0.2"
+
+
+SHUNTS = {
+    "drop": Shunt(21, ("type=drop",), "%drop", SILENCE),
+    "reject": Shunt(22, ("type=reject",), "%reject", UNREACHABLE),
+    "pass": Shunt(23, ("type=passthrough",), "%pass", REFUSED),
+    "failed-drop": Shunt(24, (*PSK, "failureshunt=drop"), "%drop", SILENCE),
+    "failed-reject": Shunt(25, (*PSK, "failureshunt=reject"), "%reject", UNREACHABLE),
+    "failed-pass": Shunt(26, (*PSK, "failureshunt=passthrough"), "%pass", REFUSED),
+    "failed": Shunt(27, PSK, "%trap", SILENCE),
+}
+
+
+def to(number: int, name: str, *lines: str) -> str:
+    """A conn to one of the other networks."""
+    return conn(name, HERE, f"rightsubnet=10.{number}.0.0/24", *lines, lans=False)
+
+
+CONNECTIONS_A = "".join(
+    (
+        conn("net", *PSK, "auto=route"),
+        conn("rival", *PSK, "right=192.0.2.3", "auto=add"),
+        conn("hosts", *PSK, "auto=add", lans=False),
+        to(ROAD, "road", *PSK, "auto=add"),
+        *(to(one.number, name, *one.lines, "auto=route") for name, one in SHUNTS.items()),
+    )
+)
+CONNECTIONS_B = "".join(
+    (
+        conn("net", *PSK, "auto=add"),
+        conn("hosts", *PSK, "auto=add", lans=False),
+        to(ROAD, "road", *PSK, "left=%any", "auto=add"),
+    )
+)
+
+
+# The scene
+
+
+@contextlib.contextmanager
+def provider(made: Offices) -> Iterator[None]:
+    """A router between the boxes, in a namespace of box-b, that has its wire; box-b has a cable to it instead."""
+    box, wan = made.b.box, wan_of(made.b.box)
+    its = "ip netns exec provider sysctl -q -w"
+    box.all_of(
+        "ip netns add provider",
+        f"{its} net.ipv6.conf.default.disable_ipv6=1",
+        f"ip link set {wan} netns provider",
+        f"ip link add {wan} type veth peer name inner netns provider",
+        f"sysctl -q -w net.ipv6.conf.{wan}.disable_ipv6=1",
+        f"ip link set {wan} up mtu {PATH}",
+        f"ip address add {made.b.wan}/24 dev {wan}",
+        f"ip route add {made.a.lan} via {made.a.wan}",
+        *(f"ip -n provider link set {link} up" for link in ("lo", wan, f"inner mtu {PATH}")),
+        f"ip -n provider address add {PROVIDER}/32 dev lo",
+        *(f"{its} net.ipv4.conf.{link}.proxy_arp=1 net.ipv4.neigh.{link}.proxy_delay=0" for link in (wan, "inner")),
+        f"{its} net.ipv4.ip_forward=1",
+        f"ip -n provider route add {made.a.wan} dev {wan}",
+        f"ip -n provider route add {made.b.wan} dev inner",
+        f"ip -n provider route add {made.a.lan} via {made.a.wan}",
+        *(f"ip -n provider route add {net} via {made.b.wan}" for net in (made.b.lan, FAR)),
+    )
+    yield
+    box.all_of(f"ip link del {wan}", f"ip -n provider link set {wan} netns 1", "ip netns del provider")
+
+
+@contextlib.contextmanager
+def more_networks(made: Offices) -> Iterator[None]:
+    """The host behind box-b has an address in each; and both boxes forward, whoever would have them stop."""
+    numbers = [ROAD, STRANGE, *(one.number for one in SHUNTS.values())]
+    made.a.box.text(f"ip route add {FAR} via {made.b.wan}")
+    made.b.box.all_of(
+        f"ip route add {FAR} via {made.b.host}",
+        *(f"ip -n host address add 10.{number}.0.2/32 dev eth0" for number in numbers),
+    )
+    for side, _ in made.both:
+        behind(side, "forwarding", 'sh -c "while sleep 0.2; do echo 1 >/proc/sys/net/ipv4/ip_forward; done"')
+    yield
+    for side, _ in made.both:
+        end(side, "forwarding")
+    made.a.box.run(f"ip route del {FAR}")
+
+
+@pytest.fixture(scope="module")
+def daemons(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
+    """Two boxes whose daemons run, and have routed what is to be routed; no tunnel is up."""
+    for box in boxes.values():
+        box.log_in()
+    with quiet_wire(*boxes.values()), offices(boxes, capture) as made, provider(made), more_networks(made):
+        configure(made.a, CONNECTIONS_A, SECRETS, SETUP_A)
+        configure(made.b, CONNECTIONS_B, SECRETS)
+        for side, _ in made.both:
+            side.box.text(f"ln -sn /etc/sv/ipsec {LINK}")
+        for side, _ in made.both:
+            side.box.wait_for("logread | grep 'Pluto initialized'", bool, PATIENCE)
+        yield made
+        for side, _ in made.both:
+            forget(side)
+
+
+def behind(side: Side, name: str, command: str) -> None:
+    """Run it in the background, until `end`."""
+    side.box.text(f"sh -c '(exec {command} </dev/null >/tmp/{name} 2>&1) & echo $! >/tmp/{name}.pid'")
+
+
+def end(side: Side, name: str) -> None:
+    """End what runs `behind`."""
+    side.box.run(f"kill $(cat /tmp/{name}.pid)")
+
+
+def calling(address: str, *options: str) -> str:
+    """The command by which the host behind a box pings all the time."""
+    return f"ip netns exec host ping -i 0.1 -W 1 -p a5 {' '.join(options)} {address}"
+
+
+def stand(made: Offices, count: int) -> None:
+    """Wait until each box has so many SAs."""
+    for side, _ in made.both:
+        side.box.wait_for("ip xfrm state count", lambda _, box=side.box: len(read_sas(box)) == count, PATIENCE)
+
+
+def knock(side: Side, addresses: list[str]) -> dict[str, str]:
+    """Connections to a port where nobody listens, all at once: what each came to."""
+    once = f"ip netns exec host nc -w {KNOCK} $to 9 2>&1 </dev/null | sed s,^,$to,"
+    said = side.box.text(f"for to in {' '.join(addresses)}; do {{ {once}; }} & done; wait", PATIENCE)
+    fates = "|".join((REFUSED, UNREACHABLE, SILENCE))
+    return dict(re.findall(rf"^([\d.]+)nc: .*?({fates})", said, re.MULTILINE))
+
+
+def inject(side: Side, *frames: tuple[bytes, int]) -> None:
+    """Frames on the wire, from box-b's end of it: each, and how often."""
+    pairs = ",".join(f"('{data.hex()}',{count})" for data, count in frames)
+    program = f"import socket as o;s=o.socket(17,3);s.bind(('{wan_of(side.box)}',0))"
+    program += f";[s.send(bytes.fromhex(f)) for f,n in ({pairs}) for _ in range(n)]"
+    side.box.text(f'ip netns exec provider python3 -IS -c "{program}"')
+
+
+# What was on the wire
+
+
+def packet(frame: Frame) -> bytes:
+    """The IPv4 packet of a frame."""
+    return frame.data[ETHERNET:][: int.from_bytes(frame.data[ETHERNET + 2 : ETHERNET + 4], "big")]
+
+
+def ends(frame: Frame) -> tuple[str, str]:
+    """Its source and destination."""
+    head = packet(frame)
+    return str(ip_address(head[12:16])), str(ip_address(head[16:20]))
+
+
+def sent(frames: list[Frame], kind: str, source: str) -> list[int]:
+    """Which of the frames are of a kind and from there."""
+    return [at for at, frame in enumerate(frames) if frame.kind == kind and ends(frame)[0] == source]
+
+
+def only_protected(frames: list[Frame]) -> bool:
+    """Whether nothing but IKE and ESP was on the wire."""
+    return kinds(frames).keys() <= {"esp", "ike", "arp"}
+
+
+def echo_request(ethernet: bytes, source: str, destination: str) -> bytes:
+    """A ping of no data, in clear."""
+    addresses = ip_address(source).packed + ip_address(destination).packed
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 28, 1, 0, 64, 1, 0) + addresses
+    ping = struct.pack("!BBHHH", 8, 0, 0, 1, 1)
+    return ethernet + with_checksum(head, 10) + with_checksum(ping, 2)
+
+
+def with_checksum(data: bytes, at: int) -> bytes:
+    """The Internet checksum in its place (RFC 1071)."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return data[:at] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + data[at + 2 :]
+
+
+# The promises
+
+
+CALLERS = {"routed": ("10.2.0.2", "", 2), "from-anywhere": (f"10.{ROAD}.0.2", "road", 4)}
+
+
+@pytest.mark.parametrize(("theirs", "name", "sas"), CALLERS.values(), ids=CALLERS)
+def test_packets_wait_for_their_tunnel(daemons: Offices, theirs: str, name: str, sas: int) -> None:
+    """A packet that asks for a tunnel goes through it; who answers sends nothing in clear from its answer on"""
+    a, b = daemons.a, daemons.b
+    mark, before = daemons.wire.mark(), xfrm_errors(a.box)
+    # Given a host that sends in clear all the time, for its box has routed nothing yet,
+    behind(b, "calls", calling(a.host, "-I", theirs))
+    # when the other side asks for the tunnel: one packet does, or a command,
+    if name:
+        up(a, name)
+    else:
+        assert "1 packets received" in a.at_host(f"ping -c 1 -W 30 {theirs}", PATIENCE)[0]
+    stand(daemons, sas)
+    b.box.text("sleep 0.5")
+    end(b, "calls")
+    # then the answering box has let nothing out in clear after its answer, though it could not send by the tunnel yet;
+    frames = daemons.wire.since(mark)
+    answer = next(at for at in sent(frames, "ike", b.wan) if packet(frames[at])[IPV4 + UDP + 18] == QUICK_MODE)
+    clear = sent(frames, "icmp", theirs)
+    assert clear
+    assert clear[-1] < answer
+    assert sent(frames, "esp", b.wan)
+    # nor has the other, if the connection was routed there: it held its packets back, and refused what came in clear.
+    if not name:
+        assert sent(frames, "icmp", a.host) == []
+        assert xfrm_errors(a.box)["XfrmInPolBlock"] > before["XfrmInPolBlock"]
+
+
+def test_what_is_no_tunnel_does_what_its_type_says(daemons: Offices) -> None:
+    """type= and failureshunt=: dropped without a word, refused by ICMP, passed in clear, or held back"""
+    mark, box = daemons.wire.mark(), daemons.a.box
+    # Given connections whose first packet asks for a tunnel that cannot be,
+    failing = [one.host for one in SHUNTS.values() if one.lines[:2] == PSK]
+    assert knock(daemons.a, failing) == dict.fromkeys(failing, SILENCE)
+    box.wait_for(
+        "logread | grep -c 'it has no connection for traffic'", lambda count: count == str(len(failing)), PATIENCE
+    )
+    # when there are more packets, then they come to what their connections say;
+    found = knock(daemons.a, [one.host for one in SHUNTS.values()])
+    assert found == {one.host: one.fate for one in SHUNTS.values()}
+    # on the wire in clear is only what may pass,
+    clear = {ends(frame) for frame in daemons.wire.since(mark) if not only_protected([frame])}
+    passed = {one.host for one in SHUNTS.values() if one.word == "%pass"}
+    assert clear == {(daemons.a.host, host) for host in passed} | {(host, daemons.a.host) for host in passed}
+    # and `ipsec look` shows what is what.
+    look = box.text("ipsec look", PATIENCE)
+    for one in SHUNTS.values():
+        assert re.search(rf"^10\.1\.0\.0/24 +-> 10\.{one.number}\.0\.0/24 +=> {one.word}$", look, re.MULTILINE), look
+
+
+def test_what_strangers_send_is_dropped_and_counted(daemons: Offices) -> None:
+    """Packets repeated, changed, in clear, or not agreed upon are dropped; `ipsec look` counts them with their SA"""
+    a, b = daemons.a, daemons.b
+    mark = daemons.wire.mark()
+    b.at_host(f"ping -c 1 -s 8 {a.host}")
+    frames = daemons.wire.since(mark)
+    esp = frames[sent(frames, "esp", b.wan)[0]].data
+    before = xfrm_errors(a.box)
+    # When somebody repeats a packet, changes its number so that it looks new, and has one in clear from the right host,
+    number = ETHERNET + IPV4 + 4 + 2
+    changed = esp[:number] + bytes([esp[number] ^ 1]) + esp[number + 1 :]
+    inject(b, (esp, 3), (changed, 2), (echo_request(esp[:ETHERNET], b.host, a.host), 4))
+    # and the peer sends by the tunnel what is not for it,
+    reqid = re.findall(r"reqid (\d+) mode tunnel", b.box.text("ip xfrm state"))[0]
+    way = f"src 10.{STRANGE}.0.0/24 dst {a.lan} dir out if_id 1"
+    template = f"tmpl src {b.wan} dst {a.wan} proto esp reqid {reqid} mode tunnel"
+    b.box.text(f"ip xfrm policy add {way} {template}")
+    b.at_host(f"ping -c 2 -i 0.2 -W 1 -I 10.{STRANGE}.0.2 {a.host}")
+    b.box.text(f"ip xfrm policy delete {way}")
+    # then each is dropped for what is wrong with it,
+    after = xfrm_errors(a.box)
+    assert {name: count - before[name] for name, count in after.items() if count != before[name]} == {
+        "XfrmInStateSeqError": 3, "XfrmInStateProtoError": 2, "XfrmInPolBlock": 4, "XfrmInNoPols": 2,
+    }  # fmt: skip
+    # and an administrator sees it.
+    assert re.search(
+        r"^esp0x\w+@192\.0\.2\.1 .*ooo_errs=3.* auth_errs=2", a.box.text("ipsec look", PATIENCE), re.MULTILINE
+    )
+
+
+def test_one_network_has_one_peer(daemons: Offices) -> None:
+    """Two connections for the same traffic with two peers: the log names both, with the places where they stand"""
+    place = r"/etc/ipsec\.conf:\d+"
+    assert re.search(rf'{place}: conn "rival" is for the same traffic as conn "net" at {place}', log(daemons.a.box))
+
+
+def test_type_of_service_and_mtu_are_what_the_file_says(daemons: Offices) -> None:
+    """hidetos=no lets DSCP be seen outside, else only ECN is; overridemtu= is the MTU of ipsec0"""
+    seen = {}
+    for side, peer in daemons.both:
+        mark = daemons.wire.mark()
+        program = f"import socket as o;s=o.socket(2,2);s.setsockopt(0,1,0xba);s.sendto(b'',('{peer.host}',9))"
+        side.at_host(f'python3 -IS -c "{program}"')
+        frames = daemons.wire.since(mark)
+        mtu = side.box.text("cat /sys/class/net/ipsec0/mtu")
+        seen[side.box.name] = packet(frames[sent(frames, "esp", side.wan)[0]])[1], mtu
+    assert seen == {"box-a": (0xBA, str(MTU)), "box-b": (0x02, "1500")}
+
+
+def test_large_transfers_find_the_size_of_the_path(daemons: Offices) -> None:
+    """TCP through a path of 1,400 bytes: a router on it says that ESP is too large, and hosts learn what fits"""
+    mark = daemons.wire.mark()
+    for side, peer in daemons.both:
+        behind(peer, "got", "ip netns exec host nc -l -p 5000")
+        side.box.text("head -c 400000 /dev/urandom >/tmp/sent")
+        side.at_host(f"nc {peer.host} 5000 </tmp/sent", PATIENCE)
+        sums = [box.text(f"md5sum <{file}") for box, file in ((side.box, "/tmp/sent"), (peer.box, "/tmp/got"))]
+        assert sums[0] == sums[1]
+    frames = daemons.wire.since(mark)
+    told = sent(frames, "icmp", PROVIDER)
+    assert {packet(frames[at])[IPV4 : IPV4 + 2] for at in told} == {b"\3\4"}
+    sizes = [len(packet(frames[at])) for at in sent(frames, "esp", daemons.a.wan)]
+    assert max(sizes) > PATH
+    assert max(sizes[100:]) in range(PATH - 16, PATH + 1)
+    assert only_protected([frame for at, frame in enumerate(frames) if at not in told])
+
+
+def test_a_tunnel_to_the_peer_itself_passes_the_reverse_path_filter(daemons: Offices) -> None:
+    """Host to host: the peer's own address is behind the tunnel, and its ESP comes by the wire nevertheless"""
+    a, b = daemons.a, daemons.b
+    assert a.box.text("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "1"
+    up(a, "hosts")
+    mark = daemons.wire.mark()
+    assert "2 packets received" in a.box.text(f"ping -c 2 -i 0.3 -W 2 {b.wan}")
+    frames = daemons.wire.since(mark)
+    assert kinds(frames)["esp"] == 4
+    assert only_protected(frames)
+
+
+def test_after_down_packets_stay_and_after_unroute_they_go(daemons: Offices) -> None:
+    """After --down the route stays and holds what takes it; after --unroute packets go in clear, and the peer drops them"""
+    a, b = daemons.a, daemons.b
+    b.box.text("ipsec auto --down net", PATIENCE)
+    b.box.text("ipsec auto --unroute net", PATIENCE)
+    mark, before = daemons.wire.mark(), xfrm_errors(a.box)
+    assert "dev ipsec0" in a.box.text(f"ip route show {b.lan}")
+    # One end has forgotten the tunnel: what it sends is refused by the other, which has only taken it down.
+    b.at_host(f"ping -c 2 -i 0.2 -W 1 {a.host}")
+    assert len(sent(daemons.wire.since(mark), "icmp", b.host)) == 2
+    assert xfrm_errors(a.box)["XfrmInPolBlock"] - before["XfrmInPolBlock"] == 2
+    # That one's packets wait, and ask for the tunnel again.
+    assert "1 packets received" in a.at_host(f"ping -c 1 -W 30 {b.host}", PATIENCE)[0]
+    assert sent(daemons.wire.since(mark), "icmp", a.host) == []
+
+
+def test_a_daemon_that_dies_lets_nothing_out_in_clear(daemons: Offices) -> None:
+    """kill -9, no SAs left: what the daemon has laid holds everything back until it is there again, and then, too"""
+    a = daemons.a
+    old = {sa.spi for sa in read_sas(a.box)}
+    behind(a, "calls", calling(daemons.b.host))
+    mark = daemons.wire.mark()
+    a.box.text("kill -9 $(cat /run/pluto/pluto.pid); ip xfrm state flush")
+    a.box.wait_for("ip xfrm state count", lambda _: any(sa.packets > 10 for sa in read_sas(a.box)), PATIENCE)
+    end(a, "calls")
+    frames = daemons.wire.since(mark)
+    assert only_protected(frames)
+    assert not any(PATTERN in frame.data for frame in frames)
+    assert not old & {sa.spi for sa in read_sas(a.box)}
+    assert log(a.box).count("Pluto initialized") == 2
