@@ -44,7 +44,7 @@ OPTIONS: Options = (
 )
 ROOT = Path("/")
 SECONDS = 20
-MOST, MOST_LOG = 18_000, 60_000
+MOST, MOST_LOG = 16_000, 60_000
 SHORT = 100
 CONTROL = re.compile(r"[^\t\n -~]")
 KERNEL = re.compile(r"CONFIG_(XFRM|INET|NF_|NETFILTER|IP6?_NF|CRYPTO)\w*=")
@@ -77,6 +77,11 @@ SECTIONS = (
         "ipsec/setup: ipsec setup --status",
         "ipsec/status: ipsec auto --status",
         "ipsec/look: ipsec look",
+        "ipsec/eroute: ipsec eroute",
+        "ipsec/spi: ipsec spi",
+        "ipsec/spigrp: ipsec spigrp",
+        "ipsec/tncfg: ipsec tncfg",
+        "ipsec/klipsdebug: ipsec klipsdebug",
         "ipsec/policy: ipsec policy",
         "ipsec/verify: ipsec verify",
         "ipsec/why: ipsec why",
