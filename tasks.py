@@ -142,6 +142,13 @@ def fuzz(_: Context, minutes: str = "10") -> None:
     commands.fuzz(minutes)
 
 
+@task
+@told
+def manual(_: Context) -> None:
+    """Make the manual pages of the ipsec commands, in images/man: man -M images/man ipsec_auto."""
+    commands.manual()
+
+
 @task(help=BOARD)
 @told
 def size(_: Context, board: str = DEFAULT_BOARD) -> None:

@@ -25,7 +25,7 @@ from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "box", "build", "clean", "fuzz", "graph", "legal_info", "lint", "lock", "packages",
+    "boards", "boot", "box", "build", "clean", "fuzz", "graph", "legal_info", "lint", "lock", "manual", "packages",
     "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
@@ -113,6 +113,12 @@ def fuzz(minutes: str) -> None:
     if not re.fullmatch(r"\d{1,5}(\.\d+)?", minutes):
         raise CygnetError(f"--minutes={minutes}: expected a number of minutes, such as 10 or 0.5; 0 is until Ctrl-C")
     fuzzing.fuzz(settings(), float(minutes))
+
+
+def manual() -> None:
+    """See tasks.manual."""
+    command = [sys.executable, "packages/cygnet/manual.py", str(settings().images / "man")]
+    subprocess.run(command, cwd=PROJECT, check=True)
 
 
 def lock(package: str) -> None:

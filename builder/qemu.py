@@ -22,7 +22,6 @@ BARE = ("-nodefaults", "-display", "none")
 # MB of translated code that QEMU keeps.  With the default it still has the old kernel's when a box restarts, and
 # drops it piece by piece as the new kernel is unpacked over it: 5 s to minutes instead of 1.5 s.
 TRANSLATED = ("-accel", "tcg,tb-size=16")
-SSH_PORT = 22
 LEAVE = "Ctrl-A X ends QEMU, Ctrl-A H lists its other keys; Ctrl-C goes to the box."
 
 
@@ -56,10 +55,9 @@ def unplugged(name: str, mac: str) -> Card:
     return Card(name, mac, "hubport,hubid=0")
 
 
-def user_network(name: str, mac: str, ssh_port: int = 0) -> Card:
-    """A card on QEMU's own network (DHCP, a router to the outside); ``ssh_port`` here leads to its SSH."""
-    forward = f",hostfwd=tcp:127.0.0.1:{ssh_port}-:{SSH_PORT}" if ssh_port else ""
-    return Card(name, mac, f"user{forward}")
+def user_network(name: str, mac: str) -> Card:
+    """A card on QEMU's own network (DHCP, a router to the outside)."""
+    return Card(name, mac, "user")
 
 
 def quoted(path: Path | None) -> str:
@@ -116,13 +114,11 @@ def command(
     return head + devices(board, image, disk, cards, restarts)
 
 
-def interactive(board: Board, disk: Path, ssh_port: int = 0) -> int:
+def interactive(board: Board, disk: Path) -> int:
     """Run a box with its serial line on this terminal until the user leaves; QEMU's exit status."""
     program(board)
-    cards = [user_network("wan", "52:54:00:c9:00:01", ssh_port), unplugged("lan", "52:54:00:c9:00:02")]
+    cards = [user_network("wan", "52:54:00:c9:00:01"), unplugged("lan", "52:54:00:c9:00:02")]
     print(f"{board.name} boots from {disk}, its serial line is here. {LEAVE}")
-    if ssh_port:
-        print(f"SSH to the box: ssh -p {ssh_port} root@127.0.0.1")
     return subprocess.run(command(board, disk.parent, disk, cards), check=False).returncode
 
 

@@ -16,6 +16,7 @@ import msgspec
 from builder import run as run_module
 from builder.boards import Board
 from builder.errors import CygnetError
+from builder.image import firewall
 from builder.image import overlay as overlay_module
 from builder.image.loaders import LOADERS
 from builder.image.overlay import lay
@@ -34,6 +35,7 @@ DEVICE_TREE = "device-tree.dtb"
 # What the twin's boot loader is called beside the image.
 FIRMWARE = "firmware.bin"
 OVERLAY = "overlay"
+MODULES = (firewall, overlay_module, run_module)
 
 
 def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], archive: Archive, tools: Step) -> Step:
@@ -44,7 +46,7 @@ def rootfs_step(settings: Settings, board: Board, packages: Mapping[str, Step], 
     return Step(
         name=f"rootfs:{board.name}",
         inputs={
-            "code": hash_files(Path(__file__), Path(overlay_module.__file__), Path(run_module.__file__)),
+            "code": hash_files(Path(__file__), *(Path(str(module.__file__)) for module in MODULES)),
             "epoch": str(EPOCH),
             "overlay": hash_folder(settings.overlay),
             "board overlay": hash_folder(board.folder / OVERLAY),
@@ -66,8 +68,12 @@ def _make(settings: Settings, board: Board, packages: Mapping[str, Step], space:
     for name, step in packages.items():
         _take(name, space.results[step.name], root, owners)
     variables = {"board": board, "version": VERSION, "epoch": EPOCH}
-    for folder in (settings.overlay, board.folder / OVERLAY):
+    overlays = (settings.overlay, board.folder / OVERLAY)
+    for folder in overlays:
         owners |= dict.fromkeys(lay(folder, root, variables), OVERLAY)
+    if firewall.PACKAGE in packages:
+        laid = firewall.render(settings.packages / firewall.PACKAGE, overlays, root, space.work, space.runner)
+        owners |= dict.fromkeys(laid, OVERLAY)
     if not (root / KERNEL).is_file():
         raise CygnetError(f"{board.name}: no package puts a kernel at /{KERNEL}")
     sizes = _sizes(root, owners)

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         )
     for item in ours:
         item.user_properties.append(("proves", sentence(item)))
-    left_out = [item for item in ours if mixed(item) and "capture" not in item.fixturenames or again(item, config)]
+    left_out = [item for item in ours if (mixed(item) and "capture" not in item.fixturenames) or again(item, config)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

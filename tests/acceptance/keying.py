@@ -79,13 +79,18 @@ def configure(side: Side, connections: str, secrets: str, setup: str = "") -> No
 
     ``setup``: more lines of config setup.
     """
+    take_over(side)
+    head = SETUP.replace("config setup\n", f"config setup\n{setup}")
+    write(side.box, CONFIGURATION, head + connections, "644")
+    write(side.box, SECRETS, secrets)
+
+
+def take_over(side: Side) -> None:
+    """No daemon, and both files kept for `forget`."""
     # A new box is still making its key.
     side.box.wait_for(f"ls {SECRETS}", lambda text: text == SECRETS, 2 * PATIENCE)
     side.box.text(f"test -e {STOCK} || {{ mkdir {STOCK} && cp -p {CONFIGURATION} {SECRETS} {STOCK}/; }}")
     stop(side)
-    head = SETUP.replace("config setup\n", f"config setup\n{setup}")
-    write(side.box, CONFIGURATION, head + connections, "644")
-    write(side.box, SECRETS, secrets)
 
 
 def forget(side: Side) -> None:

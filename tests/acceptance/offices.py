@@ -2,15 +2,17 @@
 
     host 10.1.0.2 -- box-a 192.0.2.1 ==== WAN ==== 192.0.2.2 box-b -- host 10.2.0.2
 
-The hosts are network namespaces in the boxes.  A ping alone would prove nothing (there is a plain route): asserted
-are the counters of the SAs and what is on the wire.
+The hosts are network namespaces in the boxes, on a LAN of their own: a cable to a namespace is called as the box's LAN
+card is, which has nothing at its other end and steps aside.  A ping alone would prove nothing: there is a plain route,
+and the firewall is told to let what belongs in a tunnel out in clear. Asserted are the counters of the SAs and what is
+on the wire.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from box import Box
@@ -24,6 +26,10 @@ PINGS, SIZE = 5, 400
 # What an SA counts in tunnel mode: the inner packet, that is IPv4 header, ICMP header, data.
 INNER = 20 + 8 + SIZE
 PATTERN = b"\xa5" * 8
+NETWORK, POLICY = "/etc/cygnet/network", "/etc/cygnet/firewall"
+UNPLUGGED = "unplugged"
+# How long a busy machine may take for what Python does on a box.
+PATIENCE = 90
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,11 @@ class Side:
     def lan(self) -> str:
         """The network behind it."""
         return f"10.{self.number}.0.0/24"
+
+    @property
+    def gate(self) -> str:
+        """The box's address there."""
+        return f"10.{self.number}.0.1/24"
 
     @property
     def host(self) -> str:
@@ -152,18 +163,51 @@ def quiet_wire(*boxes: Box) -> Iterator[None]:
 
 def wan_of(box: Box) -> str:
     """The name of its WAN interface."""
-    return box.settings("/etc/cygnet/network")["WAN"]
+    return box.settings(NETWORK)["WAN"]
+
+
+def lan_of(box: Box) -> str:
+    """The name of its LAN interface."""
+    return box.settings(NETWORK)["LAN"]
+
+
+def settle(*sides: Side) -> None:
+    """Tell each box its LAN, for this and all tests that follow, and let its firewall show what IPsec lets out in clear.
+
+    All boxes render their rules at the same time.
+    """
+    new = [side for side in sides if side.box.settings(NETWORK)["LAN_ADDRESS"] != side.gate]
+    for side in new:
+        lan = f"zone lan $LAN $LAN_ADDRESS fd00:{side.number}::/64"
+        side.box.all_of(
+            f"sed -i 's,^LAN_ADDRESS=.*,LAN_ADDRESS={side.gate},' {NETWORK}",
+            f"sed -i -e 's,^zone lan.*,{lan},' -e /^tunnel-only/d {POLICY}",
+        )
+    together([side.box for side in new], "ipsec firewall --apply --confirm")
+
+
+def together(boxes: Iterable[Box], command: str) -> list[str]:
+    """Run a command that takes long on all boxes at the same time; each must succeed. What each said."""
+    said = []
+    for box in boxes:
+        box.text(f"( {{ {command}; echo; echo status $?; }} >/tmp/together 2>&1 & )")
+    for box in boxes:
+        said.append(box.wait_for("cat /tmp/together", lambda text: "\nstatus " in text, PATIENCE))
+        assert said[-1].endswith("status 0"), said[-1]
+    return said
 
 
 def add_host(side: Side, peer: Side) -> None:
     """A host behind the box, and a plain route to the other side."""
-    number = side.number
+    number, lan = side.number, lan_of(side.box)
     side.box.all_of(
+        f"ip link set {lan} down",
+        f"ip link set {lan} name {UNPLUGGED}",
         "ip netns add host",
-        "ip link add inside type veth peer name eth0 netns host",
-        f"ip address add 10.{number}.0.1/24 dev inside",
-        f"ip address add fd00:{number}::1/64 dev inside nodad",
-        "ip link set inside up",
+        f"ip link add {lan} type veth peer name eth0 netns host",
+        f"ip address add {side.gate} dev {lan}",
+        f"ip address add fd00:{number}::1/64 dev {lan} nodad",
+        f"ip link set {lan} up",
         f"ip -n host address add {side.host}/24 dev eth0",
         f"ip -n host address add {side.host6}/64 dev eth0 nodad",
         "ip -n host link set eth0 up",
@@ -175,13 +219,21 @@ def add_host(side: Side, peer: Side) -> None:
 
 def remove_host(side: Side, peer: Side) -> None:
     """The box as it was."""
-    side.box.all_of(f"ip route del {peer.lan} metric {PLAIN_ROUTE_METRIC}", "ip link del inside", "ip netns del host")
+    lan = lan_of(side.box)
+    side.box.all_of(
+        f"ip route del {peer.lan} metric {PLAIN_ROUTE_METRIC}",
+        f"ip link del {lan}",
+        "ip netns del host",
+        f"ip link set {UNPLUGGED} name {lan}",
+        f"ip link set {lan} up",
+    )
 
 
 @contextlib.contextmanager
 def offices(boxes: dict[str, Box], wire: Capture) -> Iterator[Offices]:
-    """Both sides with their hosts, and plain routes; no IPsec, and nothing is forwarded yet."""
+    """Both sides with their hosts, and plain routes; no IPsec yet."""
     made = Offices(Side(boxes["box-a"], 1), Side(boxes["box-b"], 2), wire)
+    settle(made.a, made.b)
     for side, peer in made.both:
         add_host(side, peer)
     yield made

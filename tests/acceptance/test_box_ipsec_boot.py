@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from box import Box
 from capture import Capture, holds, kinds
-from keying import LINK, PATIENCE, configure, conn, forget, make_key, stands, start
+from keying import LINK, PATIENCE, configure, conn, forget, log, make_key, stands, start
 from offices import INNER, PATTERN, PINGS, Offices, add_host, offices, quiet_wire, read_sas
 
 NETWORK = "/etc/cygnet/network"
@@ -67,16 +67,17 @@ def assert_carries(meeting: Offices) -> None:
     assert not holds(frames, PATTERN)
 
 
+@pytest.mark.once
 def test_both_ends_start_at_once(standing: Offices) -> None:
     """auto=start at both ends at once (RSA): the collision ends with a tunnel that carries"""
     assert_carries(standing)
 
 
-def test_box_forwards_only_with_ipsec(standing: Offices) -> None:
-    """The box forwards while IPsec runs, and says by `box status` that the tunnel stands"""
-    assert standing.a.box.text("cat /proc/sys/net/ipv4/ip_forward") == "1"
+def test_box_status_shows_the_tunnel(standing: Offices) -> None:
+    """`box status` says that the tunnel stands, and that the box forwards with its firewall in force"""
     said = standing.a.box.wait_for("box status", lambda text: "state:" in text, PATIENCE)
     assert re.search(r"^tunnel\.offices: up", said, re.MULTILINE), said
+    assert re.search(r"^firewall: policy\nforwarding: on$", said, re.MULTILINE), said
 
 
 def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:
@@ -96,14 +97,33 @@ def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:
     box.text(f"mv /root/network {NETWORK}")
 
 
-def test_without_the_daemon_nothing_is_forwarded(meeting: Offices) -> None:
-    """`ipsec setup stop` takes tunnels and forwarding away; nothing of it is left in the kernel"""
+@pytest.mark.once
+def test_a_daemon_that_starts_anew_lets_nothing_out(standing: Offices) -> None:
+    """While the daemon is restarted, and after it was killed, not one packet passes beside the tunnel"""
+    side = standing.a
+    mark = standing.wire.mark()
+    side.at_host(f"sh -c 'ping -i 0.1 -s 400 -p a5 {standing.b.host} >/dev/null 2>&1 & echo $! >/tmp/pinging'")
+    for command in ("ipsec setup restart", "kill -9 $(cat /run/pluto/pluto.pid)"):
+        starts = log(side.box).count("Pluto initialized")
+        side.box.text(command, PATIENCE)
+        side.box.wait_for("logread", lambda text, starts=starts: text.count("Pluto initialized") > starts, PATIENCE)
+        established(standing)
+    side.box.text("kill $(cat /tmp/pinging)")
+    assert_carries(standing)
+    frames = standing.wire.since(mark)
+    assert kinds(frames).keys() <= {"esp", "ike", "arp", "ipv6"}
+    assert not holds(frames, PATTERN)
+
+
+@pytest.mark.once
+def test_without_the_daemon_the_box_goes_on_as_a_router(meeting: Offices) -> None:
+    """`ipsec setup stop` takes the tunnels away, and nothing of them is left in the kernel; the box is a router still"""
     start(meeting.a)
     stands(meeting, 2)
     meeting.a.box.text("ipsec setup stop", PATIENCE)
     assert read_sas(meeting.a.box) == []
     assert meeting.a.box.text("ip xfrm policy") == ""
     assert (
-        meeting.a.box.text("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/accept_redirects") == "0\n0"
+        meeting.a.box.text("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/accept_redirects") == "1\n0"
     )
     assert "ipsec0" not in meeting.a.box.text("ip route")

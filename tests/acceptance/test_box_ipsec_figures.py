@@ -11,6 +11,8 @@ from capture import Capture
 from keying import PATIENCE, configure, conn, forget, start, up
 from offices import Offices, offices, quiet_wire, read_sas
 
+pytestmark = pytest.mark.once
+
 RESIDENT_KIB, FURTHER_KIB = 20 * 1024, 40
 FURTHER = 12
 TICKS, MICROSECONDS = 100, 1_000_000  # a second, as /proc counts and as /dev/kmsg does

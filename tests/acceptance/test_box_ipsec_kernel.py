@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from box import Box
 
+pytestmark = pytest.mark.once
+
 HERE = Path(__file__).parent
 PROGRAM = HERE / "on_target/tunnels"
 SHARED = HERE / "capture.py"

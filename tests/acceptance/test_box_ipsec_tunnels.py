@@ -6,8 +6,9 @@ Both daemons are started once; a test loads its own connection at both ends, has
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from box import Box
@@ -53,6 +54,15 @@ TRANSPORTS = {
     "transport": Kind((PSK, "type=transport"), lans=False),
     "transport-in-ah": Kind((PSK, "type=transport", "auth=ah"), sas=("esp", "ah"), frames="ah", lans=False),
 }
+
+
+# The kinds that show a CPU's arithmetic and its kernel; what the others add is the same on all.
+EVERYWHERE = ("psk", "rsa", "compressed")
+
+
+def cases(kinds: Iterable[str], everywhere: Iterable[str] = ()) -> list[Any]:
+    """Their names, those that are not for every board marked so."""
+    return [name if name in everywhere else pytest.param(name, marks=pytest.mark.once) for name in kinds]
 
 
 def connections(keys: dict[str, RsaKey]) -> str:
@@ -102,7 +112,7 @@ def load_and_up(offices: Offices, name: str, sas: int = 2) -> str:
     return said
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", cases(KINDS, EVERYWHERE))
 def test_a_negotiated_tunnel_carries(fresh: Offices, name: str) -> None:
     """Two daemons agree on a tunnel: its SAs count the hosts' packets, the wire shows nothing else"""
     kind = KINDS[name]
@@ -134,7 +144,7 @@ def test_a_negotiated_tunnel_carries(fresh: Offices, name: str) -> None:
     assert fresh.errors() == errors
 
 
-@pytest.mark.parametrize("name", TRANSPORTS)
+@pytest.mark.parametrize("name", cases(TRANSPORTS))
 def test_transport_mode_protects_the_boxes_own_packets(fresh: Offices, name: str) -> None:
     """Transport mode: what the boxes themselves say to each other is protected, address headers left as they are"""
     kind = TRANSPORTS[name]
@@ -163,6 +173,7 @@ def test_packets_that_shrink_are_compressed(fresh: Offices) -> None:
     assert max(sizes) < INNER / 2
 
 
+@pytest.mark.once
 def test_what_stands_is_shown(fresh: Offices) -> None:
     """`ipsec auto --status`, `ipsec look`, `ipsec setup status` and `box status` say which tunnel stands"""
     load(fresh, "rsa")
@@ -180,6 +191,7 @@ def test_what_stands_is_shown(fresh: Offices) -> None:
         assert re.search(r"^tunnel\.psk: up", side.box.run("box status", PATIENCE)[0], re.MULTILINE)
 
 
+@pytest.mark.once
 def test_down_leaves_nothing_in_clear(fresh: Offices) -> None:
     """After `ipsec auto --down` the SAs are gone at both ends, and not one packet between the hosts goes in clear"""
     load_and_up(fresh, "psk")
@@ -195,6 +207,7 @@ def test_down_leaves_nothing_in_clear(fresh: Offices) -> None:
     assert not holds(frames, PATTERN)
 
 
+@pytest.mark.once
 def test_a_wrong_secret_is_said_in_words(fresh: Offices) -> None:
     """A wrong shared secret: `ipsec auto --up` fails, and the boxes say that it may be the secret"""
     load(fresh, "psk")

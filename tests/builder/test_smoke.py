@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,3 +25,23 @@ def test_labgrid_knows_the_boxes_of_a_board_that_has_a_twin(tmp_path: Path, name
     assert set(environment.config.get_targets()) == boxes
     assert environment.get_target_features() == set()
     assert [one["boards"] for one in environment.config.get_option("pairs")] == [[name, name]]
+
+
+def collected(folder: Path, *boards: str) -> list[str]:
+    """The acceptance tests that a run with these boards has."""
+    known = [load_board(PROJECT / "board", name) for name in boards]
+    pairs = [Pair((board, board), folder) for board in known]
+    render(TESTS / TEMPLATE, targets(pairs, folder), pairs, folder / "labgrid.yaml")
+    words = ["--collect-only", "-q", "-p", "no:cacheprovider", "--lg-env", str(folder / "labgrid.yaml"), str(TESTS)]
+    done = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout
+    return re.findall(r"^\S+::(\S+)$", done.stdout, re.MULTILINE)
+
+
+def test_what_no_cpu_can_change_runs_on_the_first_board_alone(tmp_path: Path) -> None:
+    alone = set(collected(tmp_path, "armv7"))
+    assert {"test_memory", "test_reboot"} <= alone
+    both = collected(tmp_path, "pc486", "armv7")
+    assert "test_memory[pc486]" in both
+    assert "test_memory[armv7]" not in both
+    assert {"test_reboot[pc486]", "test_reboot[armv7]"} <= set(both)

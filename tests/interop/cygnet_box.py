@@ -12,7 +12,7 @@ from box import Box
 from gateways import IN_TIME, CygnetGateway
 from keying import write
 from labgrid import Environment
-from offices import Side, add_host, wan_of
+from offices import Side, add_host, settle, wan_of
 from swanctl_config import End
 
 from builder import qemu
@@ -53,6 +53,7 @@ class CygnetBox(CygnetGateway):
             f"ip address add {self.end.address}/24 dev {wan}",
             f"ip link set {wan} up",
         )
+        settle(self.side)
         first, *rest = others
         add_host(self.side, Side(box, int(first.address.rpartition(".")[2])))
         for other in rest:

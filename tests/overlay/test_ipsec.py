@@ -1,4 +1,4 @@
-"""IPsec on the box: when it runs, what it changes in the kernel, and the key that a new box makes for itself."""
+"""IPsec on the box: when it runs, and the key that a new box makes for itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from scratch import OVERLAY, Box
 
 RUN, FINISH = "etc/sv/ipsec/run", "etc/sv/ipsec/finish"
-SWITCHES = ("proc/sys/net/ipv4/ip_forward", "proc/sys/net/ipv6/conf/all/forwarding")
 CONFIGURATIONS = [
     pytest.param("version 2\nconfig setup\n\tinterfaces=%defaultroute\n", False, id="setup alone"),
     pytest.param("version 2\nconn %default\n\tauthby=secret\n", False, id="only what conns have in common"),
@@ -22,10 +21,6 @@ CONFIGURATIONS = [
 
 @pytest.fixture
 def kernel(box: Box) -> Box:
-    for switch in SWITCHES:
-        box.write(switch, "0\n")
-    for name, value in (("eth0", "1\n"), ("eth1", "0\n")):
-        box.write(f"proc/sys/net/ipv6/conf/{name}/accept_ra", value)
     box.write("proc/sys/kernel/random/entropy_avail", "256\n")
     box.fake("flock")
     box.fake("nice", 'shift 2; exec "$@"')
@@ -60,21 +55,6 @@ def test_the_service_is_among_those_that_a_boot_starts(box: Box) -> None:
         box.fake(program)
     box.script("start")
     assert (box.root / "run/service/ipsec").readlink().as_posix() == "/etc/sv/ipsec"
-
-
-def test_the_box_forwards_while_the_daemon_runs(kernel: Box) -> None:
-    # Given a box that forwards nothing, its daemon started
-    kernel.fake("ipsec")
-    kernel.fake("sysctl")
-    service(kernel, RUN)
-    # then it forwards, and the WAN goes on listening to its router;
-    assert [kernel.read(switch) for switch in SWITCHES] == ["1\n", "1\n"]
-    assert kernel.read("proc/sys/net/ipv6/conf/eth0/accept_ra") == "2\n"
-    assert kernel.read("proc/sys/net/ipv6/conf/eth1/accept_ra") == "0\n"
-    assert kernel.calls("ipsec") == ["ipsec pluto"]
-    # when the daemon has ended, all settings are those of the file.
-    service(kernel, FINISH, "0", "0")
-    assert kernel.calls("sysctl") == [f"sysctl -e -q -p {kernel.root}/etc/sysctl.conf"]
 
 
 @pytest.mark.parametrize(("status", "waits"), [("0", []), ("1", ["sleep 10"]), ("-1", ["sleep 10"])])

@@ -29,6 +29,7 @@ def is_shell(path: Path) -> bool:
 
 FILES = sorted(path for path in OVERLAY.rglob("*") if path.is_file())
 INV = OVERLAY.parent / "inv"
+UPDOWN = OVERLAY.parent / "packages/cygnet/src/cygnet/updown/_updown"
 SCRIPTS = [path for path in FILES if is_shell(path)]
 TEMPLATES = [path for path in FILES if path.suffix == ".j2"]
 PROGRAMS = [path for path in SCRIPTS if path.suffix != ".sh" and path.name != "profile"]
@@ -49,7 +50,7 @@ def test_the_shell_accepts_the_script(script: Path, shell: tuple[str, ...]) -> N
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, INV], ids=lambda script: script.name)
+@pytest.mark.parametrize("script", [*SCRIPTS, INV, UPDOWN], ids=lambda script: script.name)
 def test_shellcheck_finds_nothing(script: Path) -> None:
     result = subprocess.run(
         [Path(sys.executable).with_name("shellcheck"), "--shell=sh", f"--exclude={LINT_EXCEPTIONS}", script],

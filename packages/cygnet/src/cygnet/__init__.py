@@ -11,6 +11,7 @@ The folders, from the words to the wire::
     updown/      the updown script and how it is called
     control/     the Unix socket between the daemon and the commands
     daemon/      sockets, timers, the event loop: where all of the above meet
+    why/         from the configuration to the wire: what keeps a tunnel down, and what to do
     cli/         the ``ipsec`` commands
 """
 

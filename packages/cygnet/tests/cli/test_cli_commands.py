@@ -159,7 +159,7 @@ REQUESTS = [
     ("--ready", {"command": "listen"}),
     ("--status", {"command": "status"}),
     ("--rereadsecrets", {"command": "rereadsecrets"}),
-    ("--rereadgroups", {"command": "listen"}),
+    ("--rereadgroups", {"command": "rereadgroups"}),
     ("--rereadall", {"command": "rereadall"}),
 ]
 

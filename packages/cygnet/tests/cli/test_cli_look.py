@@ -1,4 +1,4 @@
-"""``ipsec look`` and ``ipsec verify``: what there is, from the kernel's own answers and the files."""
+"""``ipsec look``: what there is, from the kernel's own answers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from cygnet.cli import look, main, verify
-from cygnet.connection.local import Local
+from cygnet.cli import look, main
 from cygnet.connection.selector import Selector
-from cygnet.kernel import encode, links, structs
+from cygnet.kernel import encode, structs
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.kernel.sa import Algorithm, Sa, SaKey
+from cygnet.why import xfrm
 
 WEST, EAST = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 OURS, THEIRS = Selector(ip_network("10.1.0.0/24")), Selector(ip_network("10.2.0.0/24"))
@@ -36,7 +36,7 @@ def policy(direction: Direction, theirs: Selector = THEIRS, **more: object) -> b
 def show(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sas: list[bytes], policies: list[bytes]
 ) -> list[str]:
-    monkeypatch.setattr(look, "_dump", lambda kind: sas if kind == look.GETSA else policies)
+    monkeypatch.setattr(xfrm, "dump", lambda kind: sas if kind == xfrm.GETSA else policies)
     assert main(["look"]) == 0
     return capsys.readouterr().out.splitlines()
 
@@ -116,55 +116,8 @@ def test_without_the_right_to_look_there_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object) -> None:
-        raise look.Refusal(1, "")
+        raise xfrm.Refusal(1, "")
 
-    monkeypatch.setattr(look.Netlink, "dump", refuse)
+    monkeypatch.setattr(xfrm.Netlink, "dump", refuse)
     assert main(["look"]) == 1
     assert capsys.readouterr().err == "ipsec look: the kernel does not show its SAs: that takes root\n"
-
-
-CONFIG = """version 2
-config setup
-\tinterfaces="ipsec0=eth0"
-\tklipsdebug=none
-conn west
-\tauthby=secret
-\tleft=192.0.2.1
-\tleftsubnet=10.1.0.0/24
-\tright=192.0.2.2
-\tike=3des-md5-modp1024
-"""
-
-
-@pytest.mark.parametrize(
-    ("config", "secrets", "failed", "said"),
-    [
-        (CONFIG, ': PSK "x y"\n', {"Pluto is running"}, ["klipsdebug", ":4: it has no effect: ", "it allows weak"]),
-        (CONFIG.replace("10.1.0.0/24", "10.1.0.0/24/3"), "", {"Pluto", "Config", "A key"}, ["left out", "newhostkey"]),
-        (CONFIG, ": PSK 0xzz\n", {"Pluto", "Secrets", "A key"}, ["ipsec.secrets:1"]),
-    ],
-)
-def test_verify_names_what_is_missing_and_explains_what_means_nothing(
-    config: str,
-    secrets: str,
-    failed: set[str],
-    said: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    (tmp_path / "ipsec.conf").write_text(config)
-    (tmp_path / "ipsec.secrets").write_text(secrets)
-    (tmp_path / "ipsec.secrets").chmod(0o600)
-    (tmp_path / "forward").write_text("1\n")
-    monkeypatch.setattr(verify, "FORWARDING", tmp_path / "forward")
-    monkeypatch.setattr(verify.shutil, "which", lambda _: "/sbin/ip")
-    monkeypatch.setattr(verify.socket, "socket", lambda *_: open(tmp_path / "forward"))  # noqa: SIM115, PTH123
-    monkeypatch.setattr(links, "read_local", lambda: Local({"eth0": (WEST,)}))
-    monkeypatch.setenv("IPSEC_CONFS", str(tmp_path))
-    assert main(["verify", "--ctlbase", str(tmp_path / "pluto")]) == 1
-    out = capsys.readouterr().out
-    found = [line for line in out.splitlines() if line.endswith("[FAILED]")]
-    assert len(found) == len(failed)
-    assert all(any(line.startswith(name) for line in found) for name in failed)
-    assert [text for text in said if text not in out] == []

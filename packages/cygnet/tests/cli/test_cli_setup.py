@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cygnet.cli import main, service, setup
+from cygnet.cli import main, manual, service, setup
 from cygnet.daemon.lock import Lock
 
 
@@ -19,7 +19,9 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host without runit, whoever runs the tests; nobody waits long."""
     monkeypatch.setattr(service, "SERVICE", tmp_path / "sv/ipsec")
     monkeypatch.setattr(service, "LINK", tmp_path / "service/ipsec")
+    monkeypatch.setattr(service, "ROUTER", tmp_path / "forwarding")
     monkeypatch.setattr(service, "SECONDS_TO_STOP", 5.0)
+    monkeypatch.setattr(service, "BY_HAND", tmp_path / "by-hand")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
 
@@ -137,6 +139,18 @@ def test_stop_without_a_daemon_cleans_up_and_says_so(base: str, capsys: pytest.C
     assert list(Path(base).parent.iterdir()) == []
 
 
+def test_stop_takes_away_what_was_set_by_hand(
+    base: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where something was: to ask the kernel costs seconds on a 486."""
+    stopped: list[Path] = []
+    monkeypatch.setattr(manual, "stop", lambda path, _log: stopped.append(path))
+    ipsec(capsys, "stop", "--ctlbase", base, "--config", "/x/ipsec.conf")
+    service.mark_by_hand()
+    ipsec(capsys, "stop", "--ctlbase", base, "--config", "/x/ipsec.conf")
+    assert (stopped, service.BY_HAND.exists()) == ([Path("/x/ipsec.conf")], False)
+
+
 def test_status_says_if_the_daemon_takes_no_requests(
     base: str, running: Lock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,3 +219,18 @@ def test_with_runit_the_service_is_linked_and_told(
 
 def test_the_commands_are_all_there() -> None:
     assert {f"--{command}" for command in setup.COMMANDS} <= {name for name, _, _ in setup.OPTIONS}
+
+
+def test_a_router_goes_on_without_ipsec_only_when_it_was_stopped(
+    base: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a box that forwards nothing without its daemon, when IPsec is stopped for good, then it is told to."""
+    service.ROUTER.touch()
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(service, "_run", lambda *words: told.append(words) or 0)
+    monkeypatch.setattr(service, "start", lambda *_: None)
+    ipsec(capsys, "restart", "--ctlbase", base)
+    ipsec(capsys, "stop", "--showonly", "--ctlbase", base)
+    assert told == []
+    ipsec(capsys, "stop", "--ctlbase", base)
+    assert told == [(str(service.ROUTER), "on")]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from ipaddress import ip_address
 
 import pytest
-from cygnet.connection.connection import AuthBy, Auto, HostKind
+from cygnet.connection.connection import AuthBy, Auto, Connection, HostKind
+from cygnet.connection.identity import Identity
 from cygnet.connection.local import Local
 
 GATE = Local(
@@ -43,6 +45,9 @@ conn our_stuff
         left=%defaultroute
         leftid=@xy.example.com
 """
+# "Real keys are much longer": exponent 3 and 1,024 bits.
+BLOB = b"\1\3" + b"\xc5" * 128
+KEY = "0s" + b64encode(BLOB).decode()
 SAMPLE = """\
 # sample tunnel
 conn sample
@@ -63,7 +68,7 @@ conn sample
 def test_an_opportunistic_standalone_system(read):
     found = read(STANDALONE.format(more=""), box=GATE)
     assert not found.problems
-    assert found.setup.interfaces == (("ipsec0", "eth0"),)
+    assert found.setup.interfaces == (("ipsec0", "%defaultroute"),)
     [one] = found.connections.values()
     assert (one.there.kind, one.there.keys_from_dns, one.auto, one.rekey) == (
         HostKind.OPPORTUNISTIC,
@@ -164,3 +169,130 @@ def test_the_parts_that_one_gateway_describes_and_every_tunnel_appends(read, hea
         "192.0.1.0/24", "@west", "192.0.2.0/24", "@east"
     ]  # fmt: skip
     assert (one.here.side, one.there.side) == ("left", "right")
+
+
+OFFICE = f"""
+        left=1.2.3.4
+        leftsubnet=42.42.42.0/24
+        leftid=@gateway.example.com
+        leftrsasigkey={KEY}
+"""
+WARRIOR = f"""
+        rightid=@xy.example.com
+        rightrsasigkey={KEY}
+"""
+
+
+def ends(one: Connection) -> list[str]:
+    """Who is at either end, and the traffic."""
+    return [str(x) for x in (one.here.selector, one.here.identity, one.there.selector, one.there.identity)]
+
+
+def test_what_office_and_road_warrior_send_each_other_goes_into_both_files(read, tmp_path):
+    """The lines of `ipsec showhostkey --left` and `--right`, put where the guide has them put."""
+    # At the office the warrior's lines are in a file of the warrior's own,
+    road = tmp_path / "ipsec.road"
+    road.mkdir()
+    (road / "xy.conf").write_text(f"conn gate-xy\n        also=gate_stuff\n        right=%any{WARRIOR}")
+    office = read(STANDALONE.format(more=f"include {road}/*.conf\nconn gate_stuff{OFFICE}"), box=GATE)
+    assert not office.problems
+    gate = office.connections["gate-xy"]
+    assert ends(gate) == ["42.42.42.0/24", "@gateway.example.com", "None", "@xy.example.com"]
+    assert (gate.auto, gate.there.kind, gate.there.public_keys) == (Auto.ADD, HostKind.ANY, (BLOB,))
+    # and the warrior has the office's in the conn that it starts.
+    laptop = Local(
+        {"ppp0": [ip_address("198.51.100.9")]}, "ppp0", ip_address("198.51.100.1"), ip_address("198.51.100.9")
+    )
+    warrior = read(STANDALONE.format(more=f"conn us-to-office{OFFICE}        right=%defaultroute{WARRIOR}"), box=laptop)
+    assert not warrior.problems
+    us = warrior.connections["us-to-office"]
+    assert ends(us) == ["198.51.100.9/32", "@xy.example.com", "42.42.42.0/24", "@gateway.example.com"]
+    assert (str(us.there.host), us.there.public_keys) == ("1.2.3.4", (BLOB,))
+
+
+def test_a_gateway_that_is_known_by_its_address(read):
+    """leftid= for peers that know nothing else of it."""
+    found = read(STANDALONE.format(more="").replace("@xy.example.com", "1.2.3.4"), box=GATE)
+    assert not found.problems
+    assert found.connections["me-to-anyone"].here.identity == Identity.address(ip_address("1.2.3.4"))
+
+
+SHORT = """\
+conn sample
+        {ours}=%defaultroute
+        leftsubnet=172.16.0.0/24
+        {theirs}={peer}
+        rightsubnet=192.168.0.0/24
+        auto=start
+"""
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "address", "peer", "inside"),
+    [
+        ("left", "right", "10.0.0.1", "10.12.12.1", "172.16.0.0/24"),
+        ("right", "left", "10.12.12.1", "10.0.0.1", "192.168.0.0/24"),
+    ],
+)
+def test_a_network_to_network_tunnel_that_each_end_describes_from_its_own_side(
+    read, ours, theirs, address, peer, inside
+):
+    """With %defaultroute neither end needs to know a next hop, and its own comes from the default route."""
+    local = Local({"eth0": [ip_address(address)]}, "eth0", ip_address("10.0.0.254"), ip_address(address))
+    found = read(SHORT.format(ours=ours, theirs=theirs, peer=peer), box=local)
+    assert not found.problems
+    one = found.connections["sample"]
+    assert (str(one.here.subnet), str(one.here.host), str(one.here.nexthop)) == (inside, address, "10.0.0.254")
+    assert (str(one.there.host), one.there.nexthop) == (peer, None)
+
+
+DOUBLE_NAT = f"""\
+conn netone-nettwo
+        left=203.0.113.6
+        leftsubnet=10.0.1.0/24
+        leftnexthop=203.0.113.10
+        leftfirewall=yes
+        leftid=@firewall.netone.nl
+        leftrsasigkey=0x{BLOB.hex()}
+        right=198.51.100.4
+        rightsubnet=10.0.0.0/24
+        rightnexthop=198.51.100.5
+        rightfirewall=yes
+        rightid=@firewall.nettwo.nl
+        rightrsasigkey=0x{BLOB.hex()}
+        auto=add
+"""
+
+
+@pytest.mark.parametrize(("address", "net"), [("203.0.113.6", "one"), ("198.51.100.4", "two")])
+def test_two_masqueraded_networks_with_a_tunnel_between_them(read, address, net):
+    found = read(DOUBLE_NAT, box=Local({"ppp0": [ip_address(address)]}))
+    assert not found.problems
+    [one] = found.connections.values()
+    assert str(one.here.identity) == f"@firewall.net{net}.nl"
+    assert (one.here.firewall, one.here.public_keys, one.there.public_keys) == (True, (BLOB,), (BLOB,))
+
+
+# What the guide gives as lines without a conn around them: the subnets of each end, and what they become.
+SUBNETS = [
+    pytest.param("198.51.100.0/25", "198.51.100.240/32", id="a head office, and an address of its network elsewhere"),
+    pytest.param("198.51.100.0/24", "198.51.100.240/28", id="a piece of the whole network"),
+    pytest.param("192.168.8.0/24", "203.0.113.0/24", id="one of two neighbours"),
+    pytest.param("192.168.8.0/23", "203.0.113.0/24", id="both at once"),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), SUBNETS)
+def test_subnets_that_the_questions_are_about(read, ours, theirs):
+    text = f"conn abc-xyz\n     left=1.2.3.4\n     leftsubnet={ours}\n     right=4.3.2.1\n     rightsubnet={theirs}\n"
+    found = read(text, box=GATE)
+    assert not found.problems
+    one = found.connections["abc-xyz"]
+    assert (str(one.here.selector), str(one.there.selector)) == (ours, theirs)
+
+
+def test_settings_that_the_questions_name(read):
+    found = read("config setup\n\tuniqueids=no\n\thidetos=no\n\tklipsdebug=all\n", box=GATE)
+    assert not found.problems
+    assert found.setup.unique_ids is False
+    assert list(found.setup.ignored) == ["klipsdebug"]

@@ -10,6 +10,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+from conf_box import BOX
+from cygnet.conf import load
 from cygnet.conf.parameters import ALIASES, CONN, SETUP
 from cygnet.connection.connection import AuthBy, Auto, DpdAction, Shunt, Type
 from cygnet.connection.identity import Identity, IdType
@@ -67,6 +69,7 @@ CONN_ROWS = [
     ("rekeyfuzz=0%", "rekey_fuzz", 1.0, 0.0),
     ("keyingtries=5", "keying_tries", 0, 5),
     ("rekeytries=5", "keying_tries", 0, 5),
+    ("dnssec=yes", "dnssec", False, True),
     ("compress=yes", "compress", False, True),
     ("failureshunt=drop", "failure_shunt", Shunt.NONE, Shunt.DROP),
     ("dpdaction=restart", "dpd_action", DpdAction.HOLD, DpdAction.RESTART),
@@ -107,16 +110,16 @@ SETUP_ROWS = [
     (
         'interfaces="ipsec0=eth1 ipsec1=ppp0"',
         "interfaces",
-        (("ipsec0", "eth0"),),
+        (("ipsec0", "%defaultroute"),),
         (("ipsec0", "eth1"), ("ipsec1", "ppp0")),
     ),
     (
         'interfaces="%defaultroute ipsec1=eth1"',
         "interfaces",
-        (("ipsec0", "eth0"),),
-        (("ipsec0", "eth0"), ("ipsec1", "eth1")),
+        (("ipsec0", "%defaultroute"),),
+        (("ipsec0", "%defaultroute"), ("ipsec1", "eth1")),
     ),
-    ("interfaces=%none", "interfaces", (("ipsec0", "eth0"),), ()),
+    ("interfaces=%none", "interfaces", (("ipsec0", "%defaultroute"),), ()),
     ("uniqueids=no", "unique_ids", True, False),
     ("nat_traversal=no", "nat_traversal", True, False),
     ("keep_alive=60", "keep_alive", 20, 60),
@@ -199,14 +202,31 @@ def test_what_means_nothing_on_xfrm_is_taken_and_its_place_kept_for_verify(read,
 def test_manual_keying_is_kept_as_written_and_shows_nowhere(read):
     lines = "\tauto=manual\n\tspi=0x200\n\tesp=3des-md5-96\n\tespenckey=0xabcdef\n\tleftespauthkey=0x123456\n"
     found = read(WEST.format(setup="", conn=lines))
-    assert found.manual["west"] == {
+    assert {name: setting.value for name, setting in found.manual["west"].items()} == {
         "spi": "0x200",
         "esp": "3des-md5-96",
         "espenckey": "0xabcdef",
         "leftespauthkey": "0x123456",
     }
     assert found.connections["west"].auto is Auto.MANUAL
+    assert found.manual["west"]["espenckey"].where.endswith("ipsec.conf:8")
     assert "abcdef" not in repr(found)
+
+
+def test_what_is_keyed_by_hand_and_up_from_the_start(read):
+    conns = "".join(f"conn {name}\n\tleft=10.0.0.1\n\tright=10.12.12.{n}\n" for n, name in enumerate("abc", 1))
+    found = read(f'config setup\n\tmanualstart="b nobody"\n{conns}\tauto=manual\n')
+    assert found.starts_manual == ["b", "nobody", "c"]
+
+
+def test_a_union_is_one_conn_of_several_that_may_not_contradict_each_other(read, tmp_path):
+    ends, keys, more = "\tleft=10.0.0.1\n\tright=10.12.12.1\n", "\tspi=0x200\n", "\tspi=0x300\n"
+    read(f"version 2\nconn ends\n{ends}conn keys\n{keys}conn more\n{more}")
+    found = load(tmp_path / "ipsec.conf", BOX, union=("ends", "keys"))
+    assert found.manual["ends keys"]["spi"].value == "0x200"
+    assert not found.problems
+    found = load(tmp_path / "ipsec.conf", BOX, union=("ends", "keys", "more"))
+    assert "spi has another value" in found.problems[0]
 
 
 def test_every_parameter_of_the_table_is_shown_here():

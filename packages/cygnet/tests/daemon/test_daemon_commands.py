@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cygnet.connection.connection import Connection, Setup
+from cygnet.connection.local import Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Selector
 from cygnet.control import client
@@ -45,11 +46,21 @@ conn bad
 SECRETS = '127.0.0.1 127.0.0.2 : PSK "a secret for two"\n'
 
 
+HERE = ip_address("127.0.0.1")
+
+
 class Engine:
     """What the daemon asks of an engine, remembered; ``refuse`` makes the next request fail."""
 
     def __init__(
-        self, setup: Setup, secrets: Secrets, _tunnels: object, _send: object, _log: object, nat_port: int
+        self,
+        setup: Setup,
+        secrets: Secrets,
+        _tunnels: object,
+        _send: object,
+        _log: object,
+        nat_port: int,
+        resolver: object,
     ) -> None:
         self.setup, self.secrets, self.nat_port = setup, secrets, nat_port
         self.connections: dict[str, Connection] = {}
@@ -57,6 +68,7 @@ class Engine:
         self.waiting: list[tuple[Callable[[int, str], None], Callable[[int], None]]] = []
         self.refuse: Exception | None = None
         self.certificates = self
+        self.seen: list[Local] = []
 
     def forget(self) -> None:
         self._called("forget certificates")
@@ -95,11 +107,20 @@ class Engine:
     def mapped(self, event: object, _now: float) -> None:
         self._called("mapped", event)
 
+    def moved(self, local: Local, _now: float) -> None:
+        self.seen.append(local)
+
     def next_deadline(self) -> None:
         return None
 
     def run_timers(self, now: float) -> None:
         pass
+
+    def why(self, name: str, _now: float) -> list[str]:
+        return [f"{word} {one}" for one in self.connections if name in ("", one) for word in ("name", "digest")]
+
+    def lost(self, remote: object, reason: str, _now: float) -> None:
+        self._called("lost", str(remote), reason)
 
     def status(self) -> list[str]:
         return [f'"{name}": unrouted' for name in self.connections]
@@ -132,7 +153,7 @@ class Box:
             place / "ipsec.secrets",
             str(place / "pluto"),
             *self.ports,
-            (ip_address("127.0.0.1"),),
+            (HERE,),
             True,
         )
         self.daemon = whole.Daemon(settings, Nothing(settings.listen), log.append)
@@ -200,6 +221,20 @@ def test_route_and_start_follow_once_all_are_loaded(start: Callable[..., Box]) -
     )
 
 
+def test_all_routes_stand_before_anything_is_forwarded(
+    start: Callable[..., Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given conns to route and to start, when the daemon says that it is ready, then both hold their traffic back."""
+    seen: list[int] = []
+    monkeypatch.setattr(Nothing, "ready", lambda self, _setup: seen.append(len(self.kernel.policies)))
+    config = CONFIG
+    for name, auto in (("routed", "route"), ("started", "start")):
+        config += f"conn {name}\n\tleftsubnet=10.1.0.0/24\n\trightsubnet=10.{len(config) % 200}.0.0/24\n\tauto={auto}\n"
+    box = start(config)
+    assert seen == [len(box.daemon.host.kernel.policies)]  # type: ignore[union-attr]
+    assert seen > [0]
+
+
 def test_a_conn_that_another_is_in_the_way_of_is_loaded_with_a_warning(start: Callable[..., Box]) -> None:
     """Given two peers for one traffic, when either is loaded, then both places are said."""
     rival = "conn rival\n\tright=127.0.0.3\n\tleftsubnet=10.1.0.0/24\n\trightsubnet=10.2.0.0/24\n\tauto=add\n"
@@ -223,6 +258,9 @@ CASES = [
     ("up", "spare", ['021 no connection named "spare"; load it by --add'], 21),
     ("down", "wset", ['021 no connection named "wset"; did you mean "west"?'], 21),
     ("delete", "nobody", ['021 no connection named "nobody"; load it by --add'], 21),
+    ("why", "west", ["000 secrets 0", "000 name west", "000 digest west"], 0),
+    ("why", "", ["000 secrets 0", "000 name west", "000 digest west"], 0),
+    ("why", "wset", ['021 no connection named "wset"; did you mean "west"?'], 21),
     ("status", "west", ["030 status takes no connection name"], 30),
     ("up", "", ["030 up takes a connection name"], 30),
     ("frobnicate", "", ["030 there is no request 'frobnicate'"], 30),
@@ -311,11 +349,30 @@ def test_secrets_are_read_anew(box: Box, command: str) -> None:
     assert any(line.startswith("003") and "ipsec.secrets:3" in line for line in lines)
     assert f'002 loading secrets from "{box.place}/ipsec.secrets"' in lines
     assert (("forget certificates",) in box.engine.calls) is (command == "rereadall")
+    assert [local.addresses["lo"] for local in box.engine.seen] == [(HERE,)] * (command == "listen")
 
 
-def test_status_has_the_connections_and_what_was_left_out(box: Box) -> None:
+def test_groups_are_read_anew_and_only_what_changed_is_touched(start: Callable[..., Box], tmp_path: Path) -> None:
+    group = tmp_path / "ipsec.d/policies/clear"
+    group.parent.mkdir(parents=True)
+    box = start()
+    group.write_text("192.0.2.0/24\n198.51.100.0/24\n")
+    pattern = "conn clear\n\ttype=passthrough\n\tauthby=never\n\tright=%group\n\tauto=route\n"
+    (tmp_path / "ipsec.conf").write_text(CONFIG + pattern)
+    lines, status = box.ask("rereadgroups")
+    assert (lines[-1], status) == ("000 groups: 0 networks taken away, 2 added, 2 in all", 0)
+    assert box.daemon.tunnels.routing("clear#192.0.2.0/24") == "erouted"
+    box.engine.calls.clear()
+    group.write_text("198.51.100.0/24\n203.0.113.0/24\n")
+    lines, _ = box.ask("rereadgroups")
+    assert lines[-1] == "000 groups: 1 networks taken away, 1 added, 2 in all"
+    assert box.engine.calls == [("delete", "clear#192.0.2.0/24"), ("add", "clear#203.0.113.0/24")]
+
+
+def test_status_has_the_interfaces_the_connections_and_what_was_left_out(box: Box) -> None:
     lines, status = box.ask("status")
     assert status == 0
+    assert lines[0] == "000 interface ipsec0/lo 127.0.0.1"
     assert '000 "west": unrouted' in lines
     assert any("10.1.0.0/240" in line for line in lines)
 

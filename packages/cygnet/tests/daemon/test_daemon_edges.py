@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
+from cygnet.connection.connection import Address
 from cygnet.daemon import sockets as edge
 from cygnet.daemon.log import LONGEST_LINE, line, standard_error
 from cygnet.daemon.loop import Loop
@@ -106,7 +108,9 @@ class Ike:
         self.packets: list[tuple[bytes, Path]] = []
         self.prepared: list[socket.socket] = []
         self.encapsulated: list[socket.socket] = []
-        self.sockets = Sockets(self.loop.selector, lambda *packet: self.packets.append(packet), *self.real)
+        self.lost: list[tuple[Address, str]] = []
+        received, lost = (lambda *packet: self.packets.append(packet)), (lambda *news: self.lost.append(news))
+        self.sockets = Sockets(self.loop.selector, received, lost, *self.real)
         where = [ip_address(address) for address in addresses]
         self.sockets.open(where, self.prepared.append, self.encapsulated.append)
 
@@ -183,6 +187,23 @@ def test_what_cannot_be_sent_is_lost_and_nothing_else(ike: Ike) -> None:
     ike.sockets.send(Path(ip_address("127.0.0.2"), port, ip_address("127.0.0.3"), port), b"x" * 70000)
     ike.sockets.send(Path(ip_address("192.0.2.1"), port, ip_address("192.0.2.2"), port), b"x")
     ike.sockets.send(Path(ip_address("127.0.0.1"), 77, ip_address("192.0.2.2"), port), b"x")
+    assert [(str(remote), reason) for remote, reason in ike.lost][0] == ("127.0.0.3", f"{errno.EMSGSIZE} -")
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("127.0.0.2", "127.0.0.3"), ("::1", "::1")])
+def test_what_icmp_says_of_a_packet_is_told_once_and_costs_no_other_packet(ike: Ike, ours: str, theirs: str) -> None:
+    """Given a peer where nobody listens, when packets go to it and to another, then the other has all of its own."""
+    gone, there = peer(theirs), peer(ours)
+    nowhere = Path(ip_address(ours), ike.real[0], ip_address(theirs), gone.getsockname()[1])
+    gone.close()
+    for text in (b"one", b"two", b"three"):
+        ike.sockets.send(nowhere, text)
+        ike.sockets.send(nowhere._replace(remote=ip_address(ours), remote_port=there.getsockname()[1]), text)
+    assert [there.recv(100) for _ in range(3)] == [b"one", b"two", b"three"]
+    there.close()
+    assert ike.turn() == []
+    assert ike.lost == [(ip_address(theirs), f"{errno.ECONNREFUSED} {theirs}")] * 3
+    assert ike.loop.selector.select(0) == []
 
 
 def test_one_flood_does_not_keep_the_loop_from_the_rest(ike: Ike) -> None:

@@ -49,7 +49,7 @@ def free_ports() -> list[str]:
 
 
 class Box:
-    """A daemon at one address, with files of its own."""
+    """A daemon at one address, or at all that this machine has, with files of its own."""
 
     def __init__(
         self, place: Path, address: str, ports: list[str], config: str = CONFIG, secrets: str = SECRETS
@@ -59,15 +59,18 @@ class Box:
         (place / "ipsec.conf").write_text(config)
         (place / "ipsec.secrets").write_text(secrets)
         (place / "ipsec.secrets").chmod(0o600)
-        self.words = ["--noklips", "--listen", address, "--ikeport", ports[0], "--natikeport", ports[1]]
+        self.words = ["--noklips", "--ikeport", ports[0], "--natikeport", ports[1]]
+        self.words += ["--listen", address] if address else []
         self.words += ["--config", str(place / "ipsec.conf"), "--secretsfile", str(place / "ipsec.secrets")]
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "cygnet.daemon", "--ctlbase", self.base, *self.words]
         with (self.place / "log").open("a") as log:
-            self.process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stderr=log)
+            self.process = subprocess.Popen(self.command(), env=ENVIRONMENT, stdin=subprocess.DEVNULL, stderr=log)
         self.wait(lambda: Path(self.base + ".ctl").exists())
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "cygnet.daemon", "--ctlbase", self.base, *self.words]
 
     def wait(self, until: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE

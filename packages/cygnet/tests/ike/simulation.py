@@ -15,6 +15,7 @@ from typing import Any
 from cygnet.connection.connection import AuthBy, Connection, End, HostKind, Setup
 from cygnet.connection.proposal import ChildProposal, IkeProposal
 from cygnet.connection.secret import PresharedKey, Secrets
+from cygnet.dns.resolver import Resolver
 from cygnet.ike.certificates import Certificates
 from cygnet.ike.engine import Engine
 from cygnet.ike.live import Child, Live
@@ -26,6 +27,7 @@ from cygnet.kernel.interface import Acquire, Expire
 from cygnet.kernel.interface import Mapping as Moved
 from cygnet.tunnel.tunnels import Tunnels
 from cygnet.updown.fake import FakeUpdown
+from name_server import NameServer, Wire
 
 FAST_IKE = (IkeProposal("aes", 128, "sha2_256", 31),)
 FAST_CHILD = (ChildProposal("aes_gcm", 128, ""), ChildProposal("aes", 128, "sha2_256"))
@@ -83,8 +85,19 @@ class Box:
         self.tunnels = Tunnels(self.kernel, self.updown, self.log.append, {"eth0": ("ipsec0", 1)})
         self.engine = Engine(
             self.setup, self.secrets, self.tunnels, self.network.send, self.log.append,
-            random=self.network.random.randbytes, certificates=self.certificates,
+            random=self.network.random.randbytes, certificates=self.certificates, resolver=self._resolver(),
         )  # fmt: skip
+
+    def _resolver(self) -> Resolver | None:
+        """Of a box whose network has a name server."""
+        self.resolver = None
+        if self.network.names:
+            wire = Wire(self.network.names, self._later, lambda: self.network.now)
+            self.resolver = wire.resolver()
+        return self.resolver
+
+    def _later(self, seconds: float, action: Callable[[], object]) -> None:
+        self.engine.timers.at(self.network.now + seconds, lambda: (action(), None)[1])
 
     def reboot(self) -> None:
         """Come back with nothing but the configuration, as after a power cut."""
@@ -140,6 +153,10 @@ class Box:
     def said(self, words: str) -> bool:
         """Whether the log has a line with these words."""
         return any(words in line for line in self.log)
+
+    def said_in_status(self, words: str) -> bool:
+        """Whether `ipsec auto --status` has a line that begins so."""
+        return any(line.startswith(words) for line in self.engine.status())
 
     def was_told(self, words: str) -> bool:
         """Whether whoever waits for `--up` heard these words."""
@@ -217,6 +234,7 @@ class Network:
         self.boxes: dict[str, Box] = {}
         self.wire: list[Sent] = []
         self.tamper: Tamper = lambda _path, packet: packet
+        self.names: NameServer | None = None
         self.each_step: Callable[[], object] = lambda: None
         # Inside address and port -> what the other side of an address translator sees.
         self.nat: dict[tuple[str, int], tuple[str, int]] = {}
@@ -262,7 +280,8 @@ class Network:
         self._step()
 
     def _next(self) -> float | None:
-        deadlines = [d for box in self.boxes.values() if (d := box.engine.next_deadline()) is not None]
+        clocks = [one for box in self.boxes.values() for one in (box.engine, box.resolver) if one]
+        deadlines = [deadline for one in clocks if (deadline := one.next_deadline()) is not None]
         if self._queue:
             deadlines.append(self._queue[0][0])
         return min(deadlines, default=None)
@@ -278,6 +297,8 @@ class Network:
             self.each_step()
         for box in self.boxes.values():
             box.engine.run_timers(self.now)
+            if box.resolver:
+                box.resolver.run_timers(self.now)
             self.each_step()
 
     def bugs(self) -> list[str]:
@@ -299,10 +320,12 @@ def pair(
     west: Changes | None = None,
     east: Changes | None = None,
     ends: Mapping[str, Changes] | None = None,
+    names: NameServer | None = None,
     **changes: Any,
 ) -> tuple[Network, Box, Box]:
     """Two boxes that know each other, nothing negotiated yet. ``west``, ``east``: what only one of them has."""  # fmt: skip
     network = Network(seed, weather)
+    network.names = names
     for index, (here, there, own) in enumerate(((WEST, EAST, west), (EAST, WEST, east))):
         box = network.box(
             here, setup, secrets[index] if secrets else SECRET, certificates[index] if certificates else None

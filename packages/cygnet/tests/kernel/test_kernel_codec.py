@@ -12,7 +12,7 @@ from cygnet.kernel.interface import Acquire, Mapping
 from cygnet.kernel.netlink import Refusal, attribute, attributes, messages, pack_number
 from cygnet.kernel.netlink import _raise_error as raise_error
 from cygnet.kernel.policy import Action, Direction, Policy, Template
-from cygnet.kernel.sa import Algorithm, Encapsulation, Sa, SaKey
+from cygnet.kernel.sa import Algorithm, Encapsulation, Sa, SaCounters, SaKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +113,15 @@ BY_INTERFACE = replace(BLOCK, interface=7)
 @pytest.mark.parametrize("wanted", [BUNDLE, BLOCK, BY_INTERFACE], ids=["bundle", "block", "interface"])
 def test_a_policy_is_read_whole(wanted: Policy) -> None:
     assert decode.policy(encode.policy(wanted)) == wanted
+
+
+def test_when_an_sa_was_used_last_is_an_attribute_and_the_first_time_stands_in_for_it() -> None:
+    body = bytearray(encode.sa(TUNNEL)[: structs.SA_SIZE])
+    structs.CURRENT.pack_into(body, structs.SA_CURRENT_AT, 840, 10, 1000, 1010)
+    first = decode.counters(bytes(body))
+    last = decode.counters(bytes(body) + attribute(15, (1500).to_bytes(8, sys.byteorder)))
+    assert first == SaCounters(840, 10, 1000, 1010)
+    assert last == SaCounters(840, 10, 1000, 1500)
 
 
 def test_a_tunnel_carries_either_family_and_says_so() -> None:

@@ -11,10 +11,12 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
+from cygnet.cli import main, service
 from cygnet.connection.selector import Selector
-from cygnet.kernel import links, paths, sockets
+from cygnet.kernel import links, ours, paths, sockets
 from cygnet.kernel.interface import Acquire, KernelError
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.kernel.sa import Algorithm, Sa, SaKey
@@ -131,6 +133,64 @@ def test_flush_removes_ours_and_nothing_else(kernel: Xfrm) -> None:
     assert "fwmark" not in ip("rule")
 
 
+def test_neither_owner_takes_or_removes_what_is_the_others(kernel: Xfrm) -> None:
+    """Given a tunnel of the daemon and a shunt by hand, then each stays through all that the other does."""
+    by_hand = Xfrm(lambda _: None, ours.MANUAL)
+    shunt = Policy(Direction.OUT, side("192.0.2.1/32"), side("10.3.0.0/24"), OURS + 1, Action.BLOCK)
+    kernel.put_policy(protect("192.0.2.1/32", "10.2.0.0/24"))
+    by_hand.put_policy(shunt)
+    before = ip("xfrm", "policy")
+    with pytest.raises(KernelError, match=r"10\.2\.0\.0/24: the daemon has one there \(ipsec auto --delete"):
+        by_hand.put_policy(protect("192.0.2.1/32", "10.2.0.0/24"))
+    with pytest.raises(KernelError, match=r"10\.3\.0\.0/24: manual keying has one there \(ipsec manual --unroute"):
+        kernel.put_policy(protect("192.0.2.1/32", "10.3.0.0/24"))
+    kernel.delete_policy(shunt)
+    by_hand.delete_policy(protect("192.0.2.1/32", "10.2.0.0/24"))
+    assert ip("xfrm", "policy") == before
+    assert [owner.has(policy) for policy in kernel.list_policies() for owner in ours.OWNERS].count(True) == 2
+    kernel.flush()
+    assert kernel.list_policies() == [shunt]
+    by_hand.flush()
+    assert ip("xfrm", "policy") == ""
+    by_hand.close()
+
+
+def test_a_path_to_a_peer_that_the_other_owner_sends_to_stays(kernel: Xfrm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This kernel may have no ESP, so the SA is only said to be there."""
+    sas = [(SaKey(PEER, "esp", 0x200), ours.MANUAL_REQIDS.start + 0x200), (SaKey(GATEWAY, "esp", 0x1001), 0x4000)]
+    kernel.add_path(PEER, "va", None)
+    kernel.add_path(GATEWAY, "va", None)
+    monkeypatch.setattr(kernel, "list_sas", lambda: sas)
+    monkeypatch.setattr(kernel, "delete_sa", lambda _key: None)
+    kernel.delete_path(PEER)
+    kernel.flush()
+    assert "192.0.2.2 dev va" in ip("route", "show", "table", "51")
+    assert "192.0.2.254" not in ip("route", "show", "table", "51")
+    assert "fwmark" in ip("rule")
+    monkeypatch.setattr(kernel, "list_sas", list)
+    kernel.flush()
+    assert "fwmark" not in ip("rule")
+
+
+@pytest.mark.usefixtures("namespace")
+def test_shunts_by_hand_do_what_the_view_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(service, "BY_HAND", tmp_path / "by-hand")
+    for network, word in (("10.0.0.0/8", "%drop"), ("10.2.0.0/16", "%pass")):
+        assert main(["eroute", "--add", "--src", "0.0.0.0/0", "--dst", network, "--said", word]) == 0
+    assert (send("10.2.0.8"), send("10.3.0.8")) == (True, False)
+    assert main(["eroute"]) == 0
+    assert [line.split()[2:5] for line in capsys.readouterr().out.splitlines()] == [
+        ["10.0.0.0/8:0", "=>", "%drop"],
+        ["10.2.0.0/16:0", "=>", "%pass"],
+    ]
+    assert main(["klipsdebug"]) == 0
+    assert "XfrmOutPolBlock=1" in capsys.readouterr().out
+    assert main(["eroute", "--clear"]) == 0
+    assert (send("10.3.0.8"), ip("xfrm", "policy")) == (True, "")
+
+
 def test_a_refused_sa_is_a_sentence_that_names_it_and_no_key(kernel: Xfrm) -> None:
     sa = Sa(
         HERE,
@@ -216,6 +276,9 @@ def test_ike_and_esp_find_the_peer_beside_a_route_to_it_into_a_tunnel() -> None:
     paths.delete(far)
     paths.delete(far)
     assert "dev vb" in ip("route", "get", "203.0.113.9", "mark", "0x40000000")
+    assert "fwmark" in ip("rule")
+    paths.delete(PEER)
+    assert "fwmark" not in ip("rule")
 
 
 @pytest.mark.usefixtures("namespace")
@@ -224,16 +287,21 @@ def test_a_path_by_ipv6_and_by_a_named_gateway() -> None:
     paths.add(ip_address("203.0.113.9"), "va", ip_address("192.0.2.250"))
     assert "via 2001:db8::fe dev va" in ip("-6", "route", "show", "table", "51")
     assert "203.0.113.9 via 192.0.2.250 dev va" in ip("route", "show", "table", "51")
+    paths.delete(ip_address("203.0.113.9"))
+    assert "fwmark" in ip("-6", "rule")
     paths.flush()
     assert ip("-6", "route", "show", "table", "all").count("table 51") == 0
     assert "51" not in ip("rule") + ip("-6", "rule")
+    # One family is left when the other has none.
+    paths.add(ip_address("2001:db8:9::9"), "va", None)
+    paths.flush()
+    assert "51" not in ip("-6", "rule")
 
 
 @pytest.mark.parametrize(
     ("refused", "sentence"),
     [
-        (lambda: links.create_interface("ipsec0", 1, "eth7"), "there is no interface eth7; see interfaces="),
-        (lambda: links.create_interface("va", 1, "vb"), "va is there already and is no XFRM interface"),
+        (lambda: links.create_interface("va", 1), "va is there already and is no XFRM interface"),
         (lambda: paths.add(PEER, "eth7", None), "there is no interface eth7"),
         (lambda: paths.add(PEER, "va", ip_address("198.51.100.1")), "cannot keep a path to 192.0.2.2 over va: "),
     ],

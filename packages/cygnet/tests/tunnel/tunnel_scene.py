@@ -90,9 +90,10 @@ class Gate:
     kernel: FakeKernel = field(default_factory=FakeKernel)
     updown: FakeUpdown = field(default_factory=FakeUpdown)
     log: list[str] = field(default_factory=list)
+    if_ids: dict[str, tuple[str, int]] = field(default_factory=lambda: {"eth0": ("ipsec0", 1)})
 
     def __post_init__(self) -> None:
-        self.tunnels = Tunnels(self.kernel, self.updown, self.log.append, {"eth0": ("ipsec0", 1)})
+        self.tunnels = Tunnels(self.kernel, self.updown, self.log.append, self.if_ids)
 
     def up(self, *children: ChildSa) -> None:
         for each in children:

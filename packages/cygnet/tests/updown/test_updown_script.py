@@ -1,4 +1,4 @@
-"""What the script does with `ip` and `iptables`: these are played by a small program that notes its arguments."""
+"""What the script does with `ip`, which is played by a small program that notes its arguments."""
 
 import shutil
 import subprocess
@@ -13,15 +13,8 @@ SHELLS = [
     for name, *rest in (("sh",), ("dash",), ("bash", "--posix"), ("busybox", "sh"))
     if (found := shutil.which(name))
 ]
-# Notes its name and arguments. iptables -C finds a rule if it was inserted more often than deleted.
 PLAYER = """#!/bin/sh
-name=${0##*/}
-case "$name $1 $2" in
-*"tables -w -C") shift 2; grep -qxF "$name $*" "$NOTES.rules"; exit ;;
-*"tables -w -I") shift 2; chain=$1; shift 2; echo "$name $chain $*" >> "$NOTES.rules" ;;
-*"tables -w -D") shift 2; grep -vxF "$name $*" "$NOTES.rules" > "$NOTES.left"; mv "$NOTES.left" "$NOTES.rules" ;;
-*) echo "$name $*" >> "$NOTES" ;;
-esac
+echo "${0##*/} $*" >> "$NOTES"
 case "$3" in get) echo "10.2.0.0 via 192.0.2.253 dev eth0 src 192.0.2.1 uid 0"; echo "    cache via nowhere" ;; esac
 case " $* " in *" $BROKEN "*) echo "RTNETLINK answers: Invalid argument" >&2; exit 2 ;; esac
 """
@@ -30,6 +23,7 @@ FACTS = {
     "PLUTO_CONNECTION": "net",
     "PLUTO_CONN_TYPE": "tunnel",
     "PLUTO_INTERFACE": "ipsec0",
+    "PLUTO_REQID": "16384",
     "PLUTO_NEXT_HOP": "192.0.2.254",
     "PLUTO_ME": "192.0.2.1",
     "PLUTO_PEER": "192.0.2.2",
@@ -45,10 +39,8 @@ class Box:
 
     def __init__(self, folder: Path, shell: list[str]) -> None:
         self.folder, self.shell, self.notes = folder, shell, folder / "notes"
-        Path(f"{self.notes}.rules").touch()
-        for name in ("ip", "iptables", "ip6tables"):
-            (folder / name).write_text(PLAYER)
-            (folder / name).chmod(0o755)
+        (folder / "ip").write_text(PLAYER)
+        (folder / "ip").chmod(0o755)
 
     def run(self, verb: str, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
         self.notes.write_text("")
@@ -63,10 +55,6 @@ class Box:
         done = self.run(verb, *words, **changes)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         return self.notes.read_text().splitlines()
-
-    @property
-    def rules(self) -> list[str]:
-        return Path(f"{self.notes}.rules").read_text().splitlines()
 
 
 @pytest.fixture(params=SHELLS)
@@ -84,7 +72,11 @@ ROUTES = [
     (
         "route-client",
         {"MY_SOURCEIP": "10.1.0.1", "METRIC": "7", "MTU": "1400"},
-        ["ip -4 route replace 10.2.0.0/24 dev ipsec0 src 10.1.0.1 metric 7 mtu 1400"],
+        [
+            "ip -4 route get 10.1.0.1",
+            "ip -4 address add 10.1.0.1 dev ipsec0",
+            "ip -4 route replace 10.2.0.0/24 dev ipsec0 src 10.1.0.1 metric 7 mtu 1400",
+        ],
     ),
     (
         "route-client",
@@ -124,61 +116,12 @@ def test_each_verb_sets_the_routes_it_should(box: Box, verb: str, changes: dict[
     assert box.does(verb, **changes) == called
 
 
-def test_down_leaves_the_route(box: Box) -> None:
-    assert box.does("down-client", "iptables") == []
-
-
 def test_a_route_that_has_gone_is_no_failure_but_one_that_cannot_be_set_is(box: Box) -> None:
     assert box.run("unroute-client", BROKEN="del").returncode == 0
     done = box.run("route-client", BROKEN="replace")
     assert done.returncode == 1
     assert "Invalid argument" in done.stderr
     assert done.stderr.endswith("updown: cannot set the route to 10.2.0.0/24 dev ipsec0\n")
-
-
-IN, OUT = "-i ipsec0", "-o ipsec0"
-CLIENT_RULES = [
-    f"iptables FORWARD {IN} -s 10.2.0.0/24 -d 10.1.0.0/24 -m policy --dir in --pol ipsec -j ACCEPT",
-    f"iptables FORWARD {OUT} -s 10.1.0.0/24 -d 10.2.0.0/24 -j ACCEPT",
-]
-FIREWALLS = [
-    ("client", {}, CLIENT_RULES),
-    (
-        "host",
-        {},
-        [rule.replace("FORWARD", chain) for rule, chain in zip(CLIENT_RULES, ("INPUT", "OUTPUT"), strict=True)],
-    ),
-    (
-        "client",
-        {"MY_PROTOCOL": "17", "MY_PORT": "1701", "PEER_PORT": "0"},
-        [
-            f"iptables FORWARD {IN} -p 17 -s 10.2.0.0/24 -d 10.1.0.0/24 --dport 1701 -m policy --dir in --pol ipsec -j ACCEPT",
-            f"iptables FORWARD {OUT} -p 17 -s 10.1.0.0/24 -d 10.2.0.0/24 --sport 1701 -j ACCEPT",
-        ],
-    ),
-    (
-        "host",
-        {"CONN_TYPE": "transport", "INTERFACE": "eth0", "PEER_CLIENT": "192.0.2.2/32", "MY_CLIENT": "192.0.2.1/32"},
-        [
-            "iptables INPUT -i eth0 -s 192.0.2.2/32 -d 192.0.2.1/32 -m policy --dir in --pol ipsec -j ACCEPT",
-            "iptables OUTPUT -o eth0 -s 192.0.2.1/32 -d 192.0.2.2/32 -m policy --dir out --pol ipsec -j ACCEPT",
-        ],
-    ),
-    ("client", SIX, None),
-]
-
-
-@pytest.mark.parametrize(("kind", "changes", "rules"), FIREWALLS)
-def test_firewall_rules_come_once_and_go(box: Box, kind: str, changes: dict[str, str], rules: list[str] | None) -> None:
-    box.does(f"up-{kind}", "iptables", **changes)
-    box.does(f"up-{kind}", "iptables", **changes)
-    if rules is None:
-        assert [rule.split()[0] for rule in box.rules] == ["ip6tables"] * 2
-    else:
-        assert box.rules == rules
-    box.does(f"down-{kind}", "iptables", **changes)
-    box.does(f"down-{kind}", "iptables", **changes)
-    assert box.rules == []
 
 
 BAD = [

@@ -52,7 +52,7 @@ class Gate(Place):
         """What the daemon does first: away with what an earlier one left, and new interfaces."""
         with self.namespace.inside():
             self.kernel.flush()
-            links.create_interface(INTERFACE, IF_ID, "eth0")
+            links.create_interface(INTERFACE, IF_ID)
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         """The calls of `Tunnels`, made inside the namespace."""

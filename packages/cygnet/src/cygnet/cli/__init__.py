@@ -1,8 +1,13 @@
-"""The program ``ipsec`` (ipsec(8)): finds the command, runs it, and turns what went wrong into one line and a status.
+"""``ipsec``: all of IPsec on this host, a command for each thing; what goes wrong is one sentence.
 
-Each sub-command is a module, named in commands.py, with an `OPTIONS` table and a `run`. Whatever a command does not
-need it does not import: a start is felt on a 486.
+Connections are described in ipsec.conf(5), secrets are in ipsec.secrets(5); IPSEC_CONFS in the environment names
+another folder than /etc for both. Each command explains itself by --help, and has a page such as ipsec_auto(8).
+
+Exit status: 0, 1 if the command failed, 2 for a wrong command line; ipsec_whack(8) has more.
 """
+
+# Each is a module, named in commands.py, with USAGE, OPTIONS and a `run`, and its docstring is its manual page.
+# Whatever a command does not need it does not import: a start is felt on a 486.
 
 from __future__ import annotations
 

@@ -1,4 +1,16 @@
-"""``ipsec auto``: connections, by name (ipsec_auto(8)). Makes a request of an operation and prints the replies."""
+"""``ipsec auto``: connections of ipsec.conf(5), by name: load them, start them, stop them, see how they are.
+
+Each operation is a request to the daemon, and what it answers is printed as it comes, with the numbers of
+ipsec_whack(8) before it. --up ends when the tunnel stands, or says in words why it does not. --status has a line
+"not up:" for every connection that is not. After --down the route into the tunnel stays, so that nothing leaves in
+clear; --unroute takes it away.
+
+Exit status: 0, the number of the last answer that is a failure, 1 if the daemon does not run.
+
+    ipsec auto --up west-east
+    ipsec auto --replace west-east
+    ipsec auto --status
+"""
 
 from __future__ import annotations
 
@@ -15,7 +27,7 @@ UNNAMED = {
     "--ready": "listen",
     "--status": "status",
     "--rereadsecrets": "rereadsecrets",
-    "--rereadgroups": "listen",
+    "--rereadgroups": "rereadgroups",
     "--rereadall": "rereadall",
 }
 USAGE = (
@@ -34,7 +46,7 @@ OPTIONS: Options = (
     ("--ready", "", "read interfaces and secrets anew and listen"),
     ("--status", "", "what the daemon knows and does"),
     ("--rereadsecrets", "", "read ipsec.secrets anew"),
-    ("--rereadgroups", "", "same as --ready"),
+    ("--rereadgroups", "", "read the networks of the policy groups anew"),
     ("--rereadall", "", "read secrets and certificates anew"),
     ("--asynchronous", "", "with --up: do not wait for the result"),
     ("--verbose", "", "print what is for the log, too"),

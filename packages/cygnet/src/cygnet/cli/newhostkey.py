@@ -1,4 +1,4 @@
-"""``ipsec newhostkey``: an RSA key in the form of ipsec.secrets(5) (ipsec_newhostkey(8)).
+"""``ipsec newhostkey``: an RSA key in the form of ipsec.secrets(5).
 
 Without --output it goes to standard output, so that ``ipsec newhostkey > /etc/ipsec.secrets`` does what it says; a
 file that standard output leads to is closed to others first, whatever the umask was.

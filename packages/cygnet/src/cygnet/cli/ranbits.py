@@ -1,4 +1,7 @@
-"""``ipsec ranbits``: random bits as text (ipsec_ranbits(8))."""
+"""``ipsec ranbits``: random bits as text, for a shared secret in ipsec.secrets(5).
+
+ipsec ranbits --quick 256
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``ipsec rsasigkey``: an RSA key as bare numbers on standard output (ipsec_rsasigkey(8))."""
+"""``ipsec rsasigkey``: an RSA key as bare numbers on standard output; ipsec_newhostkey(8) makes an entry of it.
+
+ipsec rsasigkey 2048
+"""
 
 from __future__ import annotations
 

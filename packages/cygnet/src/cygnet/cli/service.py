@@ -19,6 +19,10 @@ from cygnet.errors import CygnetError
 
 SERVICE = Path("/etc/sv/ipsec")
 LINK = Path("/run/service/ipsec")
+# Turns forwarding on, where a firewall is in force; the daemon leaves it off.
+ROUTER = Path("/usr/lib/cygnet/forwarding")
+# Is there while something may be keyed by hand: looking for it costs less than asking the kernel.
+BY_HAND = Path(codes.CONTROL_BASE).with_name("by-hand")
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 15.0
 STEP = 0.1
@@ -27,6 +31,12 @@ STEP = 0.1
 def runs_under_runit() -> bool:
     """Whether this host has the service's folder."""
     return SERVICE.is_dir()
+
+
+def mark_by_hand() -> None:
+    """For `ipsec setup stop` to know."""
+    BY_HAND.parent.mkdir(0o700, parents=True, exist_ok=True)
+    BY_HAND.touch()
 
 
 def pid(base: str) -> int:
@@ -65,6 +75,12 @@ def stop(base: str) -> None:
     _end(base)
     if runs_under_runit():
         _run(*down)
+
+
+def leave() -> None:
+    """IPsec is not wanted any more: the box goes on as a router without it."""
+    if ROUTER.exists():
+        _run(str(ROUTER), "on")
 
 
 def _end(base: str) -> None:

@@ -1,4 +1,14 @@
-"""``ipsec setup``: IPsec as a whole, on and off (ipsec_setup(8))."""
+"""``ipsec setup``: IPsec as a whole, on and off.
+
+Started, the daemon loads the connections of ipsec.conf(5) whose auto= says so, and begins those with auto=start.
+Stopped, it tells the peers, and takes all that is its own out of the kernel; after a daemon that died, stop cleans up.
+On a Cygnet box the daemon is a service, which comes again after a crash and at boot.
+
+Exit status: 0 if all is as it should be, of status too; 1 otherwise.
+
+    ipsec setup restart
+    ipsec setup status
+"""
 
 from __future__ import annotations
 
@@ -7,7 +17,7 @@ import sys
 from pathlib import Path
 
 from cygnet import __version__
-from cygnet.cli import service
+from cygnet.cli import confdir, service
 from cygnet.cli.options import Options, UsageError, parse
 from cygnet.control.codes import CONTROL_BASE, LOCK_SUFFIX, SOCKET_SUFFIX
 from cygnet.errors import CygnetError
@@ -15,8 +25,12 @@ from cygnet.errors import CygnetError
 COMMANDS = ("start", "stop", "restart", "status")
 USAGE = ("ipsec setup [--show|--showonly] {start|stop|restart|status}",)
 OPTIONS: Options = (
-    ("--start", "", "same as start: the daemon runs, connections are loaded and started as auto= says"),
-    ("--stop", "", "same as stop: tunnels are taken down, the daemon ends"),
+    (
+        "--start",
+        "",
+        "same as start: the daemon runs, connections are loaded and started as auto= says, keyed by hand or not",
+    ),
+    ("--stop", "", "same as stop: tunnels are taken down, the daemon ends; what was set by hand goes, too"),
     ("--restart", "", "same as restart: stop, start"),
     ("--status", "", "same as status: whether it runs; exit status 0 if all is as it should be"),
     ("--show", "", "print what is done before it is"),
@@ -43,7 +57,9 @@ def run(words: list[str]) -> int:
         if "--show" in given or "--showonly" in given:
             print("\t" + _shown(command, base, options))
         if "--showonly" not in given:
-            status = _start(base, options) if command == "start" else _stop(base)
+            status = _start(base, options) if command == "start" else _stop(base, options)
+    if commands == ["stop"] and "--showonly" not in given:
+        service.leave()
     return status
 
 
@@ -60,7 +76,7 @@ def _start(base: str, options: list[str]) -> int:
     return 0
 
 
-def _stop(base: str) -> int:
+def _stop(base: str, options: list[str]) -> int:
     """Cleans up after a daemon that died, too, and then says so by its status."""
     running = service.pid(base)
     _say("Stopping Cygnet IPsec...")
@@ -70,6 +86,11 @@ def _stop(base: str) -> int:
     service.stop(base)
     if not running and not service.runs_under_runit():
         _clean(base)
+    if service.BY_HAND.exists():
+        from cygnet.cli.manual import stop
+
+        stop(Path(options[1] if options else f"{confdir()}/ipsec.conf"), _say)
+        service.BY_HAND.unlink(missing_ok=True)
     return 0 if running else 1
 
 

@@ -1,4 +1,11 @@
-"""``ipsec showhostkey``: this host's public key in the form that others need (ipsec_showhostkey(8), RFC 4025)."""
+"""``ipsec showhostkey``: this host's public key, as others need it: for their ipsec.conf(5), or for DNS.
+
+The key is one of ipsec.secrets(5): the one that --id names, else the one without a label, else the only one. Nothing
+of its private half is shown. --ipseckey is RFC 4025; the other two records are those of FreeS/WAN's time.
+
+    ipsec showhostkey --left
+    ipsec showhostkey --txt 192.0.2.1
+"""
 
 from __future__ import annotations
 
@@ -43,11 +50,12 @@ def run(words: list[str]) -> int:
     if formats[0] == "--list":
         print("\n".join(_listed(describe(entry), entry.where) for entry in keys_of(path)))
         return 0
-    print("\n".join(_show(formats[0], pick(path, given.get("--id", "")), given.get("--txt", ""), checks)))
+    print("\n".join(shown(formats[0], pick(path, given.get("--id", "")), given.get("--txt", ""), checks)))
     return 0
 
 
-def _show(form: str, key: HostKey, txt: str, ipseckey: str) -> list[str]:
+def shown(form: str, key: HostKey, txt: str, ipseckey: str) -> list[str]:
+    """A key in one of FORMATS. ``txt``: the gateway, ``ipseckey``: what stands before the key, in such a record."""
     from cygnet.cli.hostkeys import public_text
 
     text = public_text(key.public)
@@ -81,17 +89,18 @@ def _strings(head: str, key: str) -> str:
 
 def _record_options(given: dict[str, str]) -> str:
     """Refuses what would not be a record; returns what stands before the key in an IPSECKEY record."""
-    if "--txt" in given and not (given["--txt"].startswith("@") and _name(given["--txt"][1:])):
+    if "--txt" in given and not (given["--txt"].startswith("@") and is_name(given["--txt"][1:])):
         _address("--txt", given["--txt"], 4)
     precedence = number("ipsec showhostkey", "--precedence", given.get("--precedence", "10"), range(256))
     gateway = given.get("--gateway", ".")
-    kind = 0 if gateway == "." else 3 if _name(gateway) else 2 if ":" in gateway else 1
+    kind = 0 if gateway == "." else 3 if is_name(gateway) else 2 if ":" in gateway else 1
     if kind in (1, 2):
         _address("--gateway", gateway, 4 if kind == 1 else 6)
     return f"{precedence} {kind} 2 {gateway}"
 
 
-def _name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether it can be a host's name, and is no address."""
     return text.replace("-", "").replace(".", "").isalnum() and text.isascii() and not text.replace(".", "").isdecimal()
 
 

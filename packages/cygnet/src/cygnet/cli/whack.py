@@ -1,4 +1,11 @@
-"""``ipsec whack``: the daemon's requests in Pluto's words (ipsec_pluto(8)); connections come from ipsec.conf only."""
+"""``ipsec whack``: requests to the daemon in Pluto's own words; ipsec_auto(8) is the comfortable way.
+
+Connections come from ipsec.conf(5) only; they cannot be described on the command line. Several actions are carried
+out one after the other. What the daemon answers begins with a number: 000 is what was asked for, 002 is for the log
+too, 003 is serious, 004 is success, 100 and more is a step of a negotiation.
+
+Exit status: the number of the last answer that is a failure, else 0.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +18,7 @@ ACTIONS = {
     "--listen": ("listen", False),
     "--rereadsecrets": ("rereadsecrets", False),
     "--rereadall": ("rereadall", False),
+    "--rereadgroups": ("rereadgroups", False),
     "--route": ("route", True),
     "--unroute": ("unroute", True),
     "--initiate": ("up", True),
@@ -20,7 +28,7 @@ ACTIONS = {
 }
 USAGE = (
     "ipsec whack --name connection {--initiate [--asynchronous]|--terminate|--route|--unroute|--delete}",
-    "ipsec whack {--listen|--status|--shutdown|--rereadsecrets|--rereadall}",
+    "ipsec whack {--listen|--status|--shutdown|--rereadsecrets|--rereadall|--rereadgroups}",
 )
 OPTIONS: Options = (
     ("--name", "CONNECTION", "which connection"),
@@ -33,6 +41,7 @@ OPTIONS: Options = (
     ("--listen", "", "read interfaces and secrets anew and listen"),
     ("--rereadsecrets", "", "read ipsec.secrets anew"),
     ("--rereadall", "", "read secrets and certificates anew"),
+    ("--rereadgroups", "", "read the networks of the policy groups anew"),
     ("--status", "", "what the daemon knows and does"),
     ("--shutdown", "", "end the daemon, its tunnels with it"),
     ("--ctlbase", "PATH", "the daemon's socket is PATH.ctl"),

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cygnet.conf import groups
 from cygnet.conf.connections import build
 from cygnet.conf.error import ConfError, Problems
 from cygnet.conf.parameters import CONN, SETUP, TABLES
 from cygnet.conf.resolve import Resolver
-from cygnet.conf.sections import Section, Sections, Setting
+from cygnet.conf.sections import IMPLICIT, Append, Section, Sections, Setting, implicit
 from cygnet.conf.text import Files
 from cygnet.conf.values import Scope
 from cygnet.connection.connection import Address, Auto, Connection, HostKind, Setup, Type
@@ -23,25 +24,42 @@ from cygnet.connection.selector import Network
 class Configuration:
     """``problems``: a sentence with file:line for each thing that was left out.
 
-    ``manual``: the parameters of manual keying as written, by conn and name; there are keys among them.
+    ``manual``: the parameters of manual keying as they stand there, by conn and name; there are keys among them.
     ``series``: 1 for files of FreeS/WAN 1.9x, whose defaults are others; 2 where `version 2` stands.
     """
 
     setup: Setup
     connections: dict[str, Connection]
     problems: list[str]
-    manual: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    manual: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict, repr=False)
     series: int = 2
 
+    @property
+    def starts_manual(self) -> list[str]:
+        """Which conns keyed by hand are to be up from the start: manualstart= first, then those of auto=manual."""
+        automatic = [one.name for one in self.connections.values() if one.auto is Auto.MANUAL]
+        return list(dict.fromkeys([*self.setup.manual_start, *automatic]))
 
-def load(path: Path, local: Local, resolve: Callable[[str], Sequence[Address]] | None = None) -> Configuration:
-    """Read ``path``. ConfError only where the file as a whole cannot be used; none at all is an empty one."""
+
+def load(
+    path: Path,
+    local: Local,
+    resolve: Callable[[str], Sequence[Address]] | None = None,
+    union: Sequence[str] = (),
+) -> Configuration:
+    """Read ``path``. ConfError only where the file as a whole cannot be used; none at all is an empty one.
+
+    ``union``: conns that make one conn together, whose name is all of theirs (ipsec_manual(8)).
+    """
     problems = Problems()
     sections = Sections(problems)
     if path.exists():
         sections.read(Files(problems).lines(path))
     else:
         problems.note(f"{path}: there is no such file, so there are no connections")
+    if union:
+        parts = [Append(part, False, str(path)) for part in union]
+        sections.conns[" ".join(union)] = Section("conn", " ".join(union), str(path), appends=parts)
     return _Loader(sections, problems, Scope(local, path.parent, resolve or Resolver())).load()
 
 
@@ -53,7 +71,7 @@ class _Loader:
         self.problems = problems
         self.scope = scope
         self.ignored: dict[str, str] = {}
-        self.manual: dict[str, dict[str, str]] = {}
+        self.manual: dict[str, dict[str, Setting]] = {}
         self.connections: dict[str, Connection] = {}
 
     def load(self) -> Configuration:
@@ -67,6 +85,7 @@ class _Loader:
         for key, auto in (("plutoload", Auto.ADD), ("plutostart", Auto.START)):
             for name in values.get(key, ()):
                 self._named(settings.get(key), name, auto)
+        self._groups()
         self._rivals()
         fields = {SETUP[key].sets: value for key, value in values.items() if SETUP[key].sets}
         setup = Setup(**fields, ignored=self.ignored)
@@ -106,7 +125,7 @@ class _Loader:
             self.problems.note(f'{error}; conn "{name}" is left out')
             return
         self._note_ignored("conn", settings)
-        manual = {key: setting.value for key, setting in settings.items() if CONN[key].manual or key in ("esp", "ah")}
+        manual = {key: setting for key, setting in settings.items() if CONN[key].manual or key in ("esp", "ah")}
         if manual.keys() - {"esp", "ah"} or self.connections[name].auto is Auto.MANUAL:
             self.manual[name] = manual
 
@@ -122,6 +141,15 @@ class _Loader:
             self.connections[name] = replace(self.connections[name], auto=auto)
         elif not name.startswith("%") and setting:
             self.problems.note(f'{setting.where}: {setting.name} names conn "{name}", which there is not')
+
+    def _groups(self) -> None:
+        """Beside each pattern the conns that it makes; an implicit one is a pattern once its file is there."""
+        for name in IMPLICIT if self.sections.series == 2 else ():
+            if name not in self.sections.conns and (self.scope.folder / groups.FOLDER / name).exists():
+                self._conn(implicit(name))
+        for one in [one for one in self.connections.values() if one.there.kind in groups.KINDS]:
+            made = groups.members(one, self.scope.folder, self.problems)
+            self.connections |= {member.name: member for member in made}
 
     def _rivals(self) -> None:
         """Two ways for the same traffic: the kernel can send it by one of them only."""

@@ -12,6 +12,7 @@ from cygnet.conf.parameters import CONN
 from cygnet.conf.sections import Setting
 from cygnet.conf.values import Scope
 from cygnet.connection.connection import AuthBy, Connection, DpdAction, HostKind, Type
+from cygnet.connection.local import follow
 from cygnet.crypto.transforms import GROUPS
 
 DPD_DELAY = 30.0
@@ -37,8 +38,8 @@ def build(name: str, where: str, settings: Mapping[str, Setting], scope: Scope, 
     _proposals(draft)
     _check(draft)
     fields = {key: value for key, value in draft.values.items() if key in Connection.__dataclass_fields__}
-    ends = make_end(draft, here, scope.local), make_end(draft, there, scope.local)
-    return Connection(name, *ends, where=where, **fields)
+    made = Connection(name, make_end(draft, here), make_end(draft, there), where=where, **fields)
+    return follow(made, scope.local)
 
 
 def _keys_from_dns(draft: Draft) -> None:

@@ -57,7 +57,7 @@ class Draft:
 
 
 def orient(draft: Draft, local: Local) -> tuple[str, str]:
-    """The side that is this box, and the other."""
+    """The side that is this box, or may come to be, and the other."""
     hosts: dict[str, Host] = {side: draft.ends[side]["host"] for side in OTHER}
     ours = [side for side, host in hosts.items() if host.default_route or local.interface_of(host.address)]
     if len(ours) == 1:
@@ -65,10 +65,10 @@ def orient(draft: Draft, local: Local) -> tuple[str, str]:
     left, right = (f"{side}={draft.settings[side].value}" for side in OTHER)
     if ours:
         raise ConfError(draft.where, f"{left} and {right} are both this box: correct the one that is to be the peer")
-    known = ", ".join(str(address) for addresses in local.addresses.values() for address in addresses) or "none"
-    raise ConfError(
-        draft.where, f"neither {left} nor {right} is this box (it has {known}): correct one, or write %defaultroute"
-    )
+    # An address may come: until then it is not known which of two ends this box will be.
+    if fixed := [side for side, host in hosts.items() if host.kind is HostKind.ADDRESS]:
+        return fixed[0], OTHER[fixed[0]]
+    raise ConfError(draft.where, f"neither {left} nor {right} is this box: correct one, or write %defaultroute")
 
 
 def check_end(draft: Draft, side: str) -> None:
@@ -101,14 +101,13 @@ def check_families(draft: Draft) -> None:
         raise ConfError(draft.where, "leftsubnet, rightsubnet and leftsourceip must all be IPv4, or all be IPv6")
 
 
-def make_end(draft: Draft, side: str, local: Local) -> End:
-    """The End of one side."""
+def make_end(draft: Draft, side: str) -> End:
+    """The End of one side, as far as the file says it: what depends on this box is for `follow`."""
     values: dict[str, Any] = dict(draft.ends[side])
     host: Host = values.pop("host")
-    if host.default_route:
-        values["nexthop"] = local.default_gateway
+    setting = draft.settings.get(f"{side}nexthop")
+    values |= {"default_host": host.default_route, "default_hop": bool(setting and setting.value == "%defaultroute")}
     if values.get("ca") == "%same":
         values["ca"] = draft.ends[OTHER[side]].get("ca", "").replace("%same", "")
     fields = {key: value for key, value in values.items() if key in End.__dataclass_fields__}
-    interface = local.interface_of(host.address) or (local.default_interface if host.default_route else "")
-    return End(side, host.kind, host.address, host.name, interface=interface, **fields)
+    return End(side, host.kind, host.address, host.name, **fields)

@@ -57,8 +57,6 @@ def address(text: str, scope: Scope) -> Address:
 def host(text: str, scope: Scope) -> Host:
     """left= and right=."""
     if text == "%defaultroute":
-        if scope.local.default_address is None:
-            raise ValueError("there is no default route now, so its address is not known")
         return Host(address=scope.local.default_address, default_route=True)
     if text in _KINDS:
         return Host(_KINDS[text])
@@ -73,8 +71,6 @@ def nexthop(text: str, scope: Scope) -> Address | None:
         return None
     if text != "%defaultroute":
         return address(text, scope)
-    if not scope.local.default_interface:
-        raise ValueError("there is no default route now")
     return scope.local.default_gateway
 
 

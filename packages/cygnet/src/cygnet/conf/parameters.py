@@ -68,6 +68,7 @@ CONN = _table(
     _P("keyingtries", values.tries, "%forever", "keying_tries", old="3"),
     _P("compress", yes_no, "no", "compress"),
     _P("failureshunt", choice(_SHUNT), "none", "failure_shunt"),
+    _P("dnssec", yes_no, "no", "dnssec"),
     _P("dpdaction", choice(_DPD), "hold", "dpd_action"),
     _P("dpddelay", duration(24), "0s", "dpd_delay"),
     _P("dpdtimeout", duration(24, 1), "120s", "dpd_timeout"),

@@ -30,7 +30,7 @@ _CIPHERS = (
     ("aes_ctr", r"aes(?P<bits>128|192|256)_?ctr"),
     ("aes_gcm", r"aes_?gcm(?:_?(?P<icv>a|b|c|8|12|16))?(?:_?(?P<bits>128|192|256))?"),
     ("aes_gcm", r"aes(?P<bits>128|192|256)_?gcm_?(?P<icv>8|12|16|64|96|128)?"),
-    ("3des", r"(?:3des|des3)(?:_?cbc|_?ede)?(?P<bits>192)?"),
+    ("3des", r"(?:3des|des3)(?:_?cbc|_?ede)?_?(?P<bits>192)?"),
     ("chacha20poly1305", r"chacha20_?poly1305(?:_?(?P<bits>256))?"),
 )
 _GCM = dict.fromkeys(("a", "8", "64"), "aes_gcm8") | dict.fromkeys(("b", "12", "96"), "aes_gcm12")

@@ -28,6 +28,8 @@ MAX_INDICES = 100
 MAX_NUMBER = 1024
 MAX_KEY_FILE = 64 << 10
 UNSUPPORTED = {"pin": "smart cards", "xauth": "XAUTH", "ecdsa": "ECDSA keys", "pkcs12": "PKCS #12 files"}
+# What comes after these words may be shown: a file's name, a public number.
+PUBLIC = ("rsa", "modulus", "publicexponent")
 _TOKEN = re.compile(r"""[ \t]+|(?P<comment>\#.*)|(?P<quoted>"[^"]*"|'[^']*')|(?P<word>0t.*|[^ \t]+)""")
 Entry = tuple[Line, list[str]]
 
@@ -49,6 +51,23 @@ def load_secrets(path: Path, resolve: Callable[[str], Sequence[Address]] | None 
         problems.note(str(error))
     reader.note_conflicts()
     return Secrets(tuple(reader.preshared), tuple(reader.private), problems)
+
+
+def confidential(path: Path) -> set[str]:
+    """Every word of the file that may be a secret, whether its entry can be used or not. Raises ConfError."""
+    from cygnet.crypto.rsa import NUMBER_NAMES
+
+    known = {":", "{", "}", "psk", "rsa", *UNSUPPORTED, *(name.lower() for name in NUMBER_NAMES)}
+    found: set[str] = set()
+    for _, tokens in _entries(Files(Problems()).lines(path), Problems()):
+        after = ""
+        for word in tokens[max(0, _end_of_indices(tokens)) :]:
+            if isinstance(word, Quoted) or word.lower() not in known:
+                found |= set() if after in PUBLIC else {str(word)}
+                after = ""
+            elif word not in ":{}":
+                after = word.lower()
+    return found
 
 
 def _entries(lines: Iterable[Line], problems: Problems) -> Iterator[Entry]:
@@ -92,7 +111,7 @@ class _Reader:
     def add(self, line: Line, tokens: Sequence[str]) -> None:
         """Read one entry."""
         try:
-            at = next((at for at, word in enumerate(tokens) if isinstance(word, Quoted) or word == ":"), -1)
+            at = _end_of_indices(tokens)
             if not 0 <= at <= MAX_INDICES:
                 raise ValueError(f"it has no secret: up to {MAX_INDICES} indices, a colon, white space, and PSK or RSA")
             indices = tuple(self._index(number, token) for number, token in enumerate(tokens[:at], 1))
@@ -145,6 +164,11 @@ class _Reader:
             first = seen.setdefault(frozenset(entry.indices), entry)
             if first.key != entry.key:
                 self.problems.note(f"{entry.where}: not used, {first.where} has another secret for the same indices")
+
+
+def _end_of_indices(tokens: Sequence[str]) -> int:
+    """Where the secret begins, or the colon before it; -1 for nowhere."""
+    return next((at for at, word in enumerate(tokens) if isinstance(word, Quoted) or word == ":"), -1)
 
 
 def _bytes(text: str) -> bytes:

@@ -16,7 +16,7 @@ from cygnet.conf.text import Line, without_comment
 
 MAX_APPENDED = 64
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9._-]*")
-_SETTING = re.compile(r'([a-zA-Z_][a-zA-Z0-9_-]*)[ \t]*=[ \t]*(?:"([^"]*)"|([^"]*))')
+SETTING = re.compile(r'([a-zA-Z_][a-zA-Z0-9_-]*)[ \t]*=[ \t]*(?:"([^"]*)"|([^"]*))')
 
 
 class Setting(NamedTuple):
@@ -131,7 +131,7 @@ class Sections:
     def _parse(self, section: Section, where: str, text: str) -> None:
         if section.kind not in TABLES:
             return
-        match = _SETTING.fullmatch(text)
+        match = SETTING.fullmatch(text)
         if not match:
             raise ConfError(where, 'this is no parameter: name=value, or name="a value with spaces"')
         name, quoted, plain = match.groups()

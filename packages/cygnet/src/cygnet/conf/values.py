@@ -163,16 +163,17 @@ def distinguished_name(value: str) -> bytes:
 
 
 def interfaces(value: str, scope: Scope) -> tuple[tuple[str, str], ...]:
-    """Pairs such as ipsec0=eth1; %none; %defaultroute, which adds nothing while there is no default route."""
+    """Pairs such as ipsec0=eth1; %none; %defaultroute, which is ipsec0 over whatever the default route goes."""
     pairs: dict[str, str] = {}
+    taken = set()
     for word in () if value == "%none" else value.split():
-        if word == "%defaultroute" and not scope.local.default_interface:
-            continue
         match = re.fullmatch(r"(ipsec[0-9]{1,2})=([\w.:@-]{1,15})", word, re.ASCII)
-        virtual, physical = match.groups() if match else ("ipsec0", scope.local.default_interface)
+        virtual, physical = match.groups() if match else ("ipsec0", word)
         if not match and word != "%defaultroute":
             raise ValueError(f"{word} is no pair such as ipsec0=eth1, nor %defaultroute, nor %none")
-        if virtual in pairs or physical in pairs.values():
+        now = physical if match else scope.local.default_interface
+        if virtual in pairs or now in taken:
             raise ValueError(f"{word}: {virtual} or {physical} is in two pairs")
         pairs[virtual] = physical
+        taken.add(now)
     return tuple(pairs.items())

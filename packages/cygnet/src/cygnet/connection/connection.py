@@ -6,7 +6,8 @@ conf/ makes these; nobody changes them afterwards.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 
@@ -82,7 +83,8 @@ class End:
     ``nexthop``: None for %direct.  ``subnet``: None is the host itself.
     ``id``: None where it follows from the host's address.  ``public_keys``: RFC 3110 blobs of rsasigkey=.
     ``cert``: path of the certificate, None without.  ``ca``: subject of the CA asked for, "" for any.
-    ``interface``: name of the physical interface that ``host`` is on (only of ``here``), "" if not known.
+    ``default_host``, ``default_hop``: ``host`` and ``nexthop`` are what the default route says (%defaultroute).
+    ``interface``: name of the physical interface that ``host`` is on (only of ``here``), "" while it is on none.
     """
 
     side: str
@@ -103,7 +105,14 @@ class End:
     updown: str = ""
     firewall: bool = False
     source_ip: Address | None = None
+    default_host: bool = False
+    default_hop: bool = False
     interface: str = ""
+
+    @property
+    def strangers(self) -> bool:
+        """Whether it is for whoever has a key in the DNS."""
+        return self.kind is HostKind.OPPORTUNISTIC
 
     @property
     def identity(self) -> Identity | None:
@@ -123,6 +132,7 @@ class Connection:
 
     ``keying_tries`` 0 is %forever.  ``ike`` and ``child`` in order of preference.  ``pfs_groups``: group
     numbers for quick mode in order of preference, () where the phase 1 group serves.
+    ``dnssec``: keys from the DNS count only if their signatures were checked.
     ``weak``: names of weak transforms that this connection names itself, logged when used.
     ``where``: file:line of the conn, for messages.  ``mtu``, ``metric``, ``mark`` 0: not set.
     """
@@ -151,6 +161,7 @@ class Connection:
     fragmentation: bool = True
     replay_window: int = 32
     failure_shunt: Shunt = Shunt.NONE
+    dnssec: bool = False
     mtu: int = 0
     metric: int = 0
     mark: int = 0
@@ -160,11 +171,11 @@ class Connection:
 
 @dataclass(frozen=True)
 class Setup:
-    """``config setup``: what holds for the daemon. ``interfaces``: (ipsecN, physical) pairs, as resolved.
+    """``config setup``: what holds for the daemon. ``interfaces``: (ipsecN, physical or %defaultroute) pairs.
 
     ``rp_filter``: what the physical interfaces' is set to, None leaves it. ``crl_check_interval`` 0: never.
     ``pluto`` False: the daemon is not started. ``pluto_wait``: starting waits for each ``auto=start``.
-    ``manual_start``: manually keyed connections. ``debug``: words of plutodebug=.
+    ``manual_start``: connections keyed by hand that are to be up. ``debug``: words of plutodebug=.
     ``ignored``: parameters that were accepted and mean nothing on XFRM, name -> where (file:line).
     """
 
@@ -189,6 +200,16 @@ class Setup:
     pluto_wait: bool = False
     manual_start: tuple[str, ...] = ()
     ignored: dict[str, str] = field(default_factory=dict)
+
+
+def fingerprint(connection: Connection) -> str:
+    """Changes with what the file says of a connection: not with its place there, with names, or where this box is."""
+    ends = sorted((connection.here, connection.there), key=lambda end: end.side)
+    ends = [replace(end, interface="", id=None if end.cert else end.id) for end in ends]
+    ends = [replace(end, host=None) if end.name or end.default_host else end for end in ends]
+    ends = [replace(end, nexthop=None) if end.default_host or end.default_hop else end for end in ends]
+    text = repr(replace(connection, here=ends[0], there=ends[1], where=""))
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def host_network(host: Address) -> Network:

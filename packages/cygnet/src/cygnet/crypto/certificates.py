@@ -15,6 +15,7 @@ from cygnet.crypto.rsa import BadKey, PublicKey
 from cygnet.errors import CygnetError
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import TypeVar
 
     from cryptography.x509 import Certificate, ExtensionType, GeneralName, Name
@@ -65,6 +66,12 @@ def identities(der: bytes) -> list[Identity]:
     with from_stranger():
         found = [Identity(IdType.DER_ASN1_DN, certificate.subject.public_bytes()), *map(_identity, names)]
     return [identity for identity in found if identity is not None]
+
+
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """From when until when, UTC."""
+    certificate = read(der)
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 def claims(der: bytes, claimed: Identity) -> bool:

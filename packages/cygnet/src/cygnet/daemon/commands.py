@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cygnet.conf import load
 from cygnet.connection.connection import Connection
+from cygnet.connection.local import away
 from cygnet.control import codes
 from cygnet.control.request import Request
 from cygnet.control.server import Client
@@ -37,7 +38,7 @@ def handle(daemon: Daemon, request: Request, asker: Client) -> None:
         if request.command not in COMMANDS:
             raise RefusalError(codes.BAD_REQUEST, f"there is no request {request.command!a}")
         command, named = COMMANDS[request.command]
-        if named != bool(request.name):
+        if named is not None and named != bool(request.name):
             raise RefusalError(codes.BAD_REQUEST, f"{request.command} takes {'a' if named else 'no'} connection name")
         command(daemon, request, asker)
     except RefusalError as refusal:
@@ -55,8 +56,14 @@ def handle(daemon: Daemon, request: Request, asker: Client) -> None:
 def _add(daemon: Daemon, request: Request, asker: Client) -> None:
     if request.name in daemon.engine.connections:
         raise RefusalError(codes.DUPLICATE_NAME, f'attempt to redefine connection "{request.name}": use --replace')
-    daemon.engine.add(_read(daemon, request, asker), time.monotonic())
-    asker.reply(codes.LOG, f'added connection description "{request.name}"')
+    _load(daemon, _read(daemon, request, asker), asker)
+
+
+def _load(daemon: Daemon, connection: Connection, asker: Client) -> None:
+    daemon.engine.add(connection, time.monotonic())
+    asker.reply(codes.LOG, f'added connection description "{connection.name}"')
+    if reason := away(connection):
+        asker.reply(codes.SERIOUS, f'"{connection.name}" ({connection.where}) waits: {reason}')
     asker.end(0)
 
 
@@ -66,9 +73,7 @@ def _replace(daemon: Daemon, request: Request, asker: Client) -> None:
     if request.name in daemon.engine.connections:
         daemon.engine.delete(request.name, time.monotonic())
         asker.reply(codes.LOG, f'"{request.name}": deleting connection')
-    daemon.engine.add(connection, time.monotonic())
-    asker.reply(codes.LOG, f'added connection description "{request.name}"')
-    asker.end(0)
+    _load(daemon, connection, asker)
 
 
 def _delete(daemon: Daemon, request: Request, asker: Client) -> None:
@@ -113,7 +118,7 @@ def _routing(change: Callable[[Connection], None], connection: Connection) -> No
 
 def _listen(daemon: Daemon, _request: Request, asker: Client) -> None:
     asker.reply(codes.LOG, "listening for IKE messages")
-    daemon.read_local()
+    daemon.look_around()
     for line in daemon.interfaces():
         asker.reply(codes.LOG, f"adding {line}")
     _reread(daemon, _request, asker)
@@ -134,8 +139,24 @@ def _reread_all(daemon: Daemon, request: Request, asker: Client) -> None:
     _reread(daemon, request, asker)
 
 
+def _reread_groups(daemon: Daemon, _request: Request, asker: Client) -> None:
+    for line in daemon.read_groups():
+        asker.reply(codes.COMMENT, line)
+    asker.end(0)
+
+
 def _status(daemon: Daemon, _request: Request, asker: Client) -> None:
-    for line in [*daemon.engine.status(), *daemon.problems]:
+    for line in [*daemon.interfaces(), *daemon.engine.status(), *daemon.problems]:
+        asker.reply(codes.COMMENT, line)
+    asker.end(0)
+
+
+def _why(daemon: Daemon, request: Request, asker: Client) -> None:
+    """Facts for ipsec why, of one connection or of all."""
+    name = _known(daemon, request).name if request.name else ""
+    now = time.monotonic()
+    asker.reply(codes.COMMENT, f"secrets {int(now - daemon.secrets_read)}")
+    for line in daemon.engine.why(name, now):
         asker.reply(codes.COMMENT, line)
     asker.end(0)
 
@@ -176,8 +197,8 @@ def _nearest(name: str, known: dict[str, Connection]) -> str:
     return f'; did you mean "{found[0]}"?' if found else ""
 
 
-# Request -> what does it, and whether it is about one connection.
-COMMANDS: dict[str, tuple[Callable[[Daemon, Request, Client], None], bool]] = {
+# Request -> what does it, and whether it is about one connection; None for either.
+COMMANDS: dict[str, tuple[Callable[[Daemon, Request, Client], None], bool | None]] = {
     "add": (_add, True),
     "replace": (_replace, True),
     "delete": (_delete, True),
@@ -188,6 +209,8 @@ COMMANDS: dict[str, tuple[Callable[[Daemon, Request, Client], None], bool]] = {
     "listen": (_listen, False),
     "rereadsecrets": (_reread, False),
     "rereadall": (_reread_all, False),
+    "rereadgroups": (_reread_groups, False),
     "status": (_status, False),
+    "why": (_why, None),
     "shutdown": (_shutdown, False),
 }

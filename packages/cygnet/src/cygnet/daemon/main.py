@@ -22,6 +22,7 @@ OPTIONS: Options = (
     ("--listen", "ADDRESS,...", "be at these addresses only"),
     ("--noklips", "", "negotiate, but touch neither kernel nor routes; good for tests"),
     ("--kernel", "xfrm|fake", "fake is the same as --noklips"),
+    ("--forwarding", "PROGRAM", "run it with off before policies are taken away, and with on when all routes stand"),
     ("--nofork", "", "accepted; it never forks"),
     ("--stderrlog", "", "accepted; the log is standard error"),
     ("--uniqueids", "", "accepted; ipsec.conf says it"),
@@ -51,7 +52,8 @@ def _run(settings: Settings) -> int:
 
     log = standard_error()
     try:
-        daemon = Daemon(settings, Nothing(settings.listen) if settings.no_kernel else Machine(log), log)
+        host = Nothing(settings.listen) if settings.no_kernel else Machine(log, settings.router)
+        daemon = Daemon(settings, host, log)
     except LockError as problem:
         log(str(problem))
         return LOCKED
@@ -80,6 +82,7 @@ def read_settings(words: list[str]) -> Settings:
         nat_port=number("ipsec pluto", "--natikeport", given.get("--natikeport", str(plain.nat_port)), PORTS),
         listen=tuple(_address(text) for text in given.get("--listen", "").split(",") if text),
         no_kernel="--noklips" in given or given.get("--kernel") == "fake",
+        router=given.get("--forwarding", ""),
     )
 
 

@@ -14,7 +14,7 @@ from cygnet.ike.path import NAT_PORT
 class Settings:
     """``ike_port``: None for that of ipsec.conf. ``listen``: addresses to bind, () for all.
 
-    ``no_kernel``: negotiate, but install nothing anywhere.
+    ``no_kernel``: negotiate, but install nothing anywhere. ``router``: the program that turns forwarding on and off.
     """
 
     config: Path = Path("/etc/ipsec.conf")
@@ -24,6 +24,7 @@ class Settings:
     nat_port: int = NAT_PORT
     listen: tuple[Address, ...] = ()
     no_kernel: bool = False
+    router: str = ""
 
     @property
     def lock(self) -> Path:

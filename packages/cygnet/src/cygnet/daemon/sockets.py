@@ -6,7 +6,6 @@ outside the tunnels is kernel/sockets.py's doing.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import selectors
 import socket
@@ -21,8 +20,10 @@ from cygnet.ike.path import Path
 NON_ESP_MARKER = bytes(4)
 KEEP_ALIVE = b"\xff"
 MOST_AT_ONCE = 16
-IP_PKTINFO = 8  # <linux/in.h>; Python has no name for it
+IP_PKTINFO, IP_RECVERR, IPV6_RECVERR = 8, 11, 25  # <linux/in.h>, <linux/in6.h>; Python has no names for them
 ANCILLARY = socket.CMSG_SPACE(20)
+ERROR = struct.Struct("=I12xH2x4s16s")  # errno, ..., who says so: family, port, IPv4 address, IPv6 address (ip(7))
+ERRORS = {(socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)}
 ANY: tuple[Address, ...] = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104
 Prepare = Callable[[socket.socket], None]
 
@@ -32,12 +33,20 @@ class SocketError(CygnetError):
 
 
 class Sockets:
-    """``received`` is called with each packet, bare of the marker of the port for NAT, and its path."""
+    """``received`` is called with each packet, bare of the marker of the port for NAT, and its path.
+
+    ``lost`` with whom a packet did not reach, and why: the error's number, and who says so, "-" for this box.
+    """
 
     def __init__(
-        self, selector: selectors.BaseSelector, received: Callable[[bytes, Path], None], ike_port: int, nat_port: int
+        self,
+        selector: selectors.BaseSelector,
+        received: Callable[[bytes, Path], None],
+        lost: Callable[[Address, str], None],
+        ike_port: int,
+        nat_port: int,
     ) -> None:
-        self._selector, self._received = selector, received
+        self._selector, self._received, self._lost = selector, received, lost
         self._ports, self._nat_port = (ike_port, nat_port), nat_port
         self._sockets: dict[tuple[Address, int], socket.socket] = {}
 
@@ -63,8 +72,15 @@ class Sockets:
         if path.local_port == self._nat_port and packet != KEEP_ALIVE:
             packet = NON_ESP_MARKER + packet
         target = (str(path.remote), path.remote_port)
-        with contextlib.suppress(OSError):
-            made.sendmsg([packet], [_origin(path.local)], 0, target)
+        number = 0
+        for _ in range(2):  # the first time, the error may be an earlier packet's
+            try:
+                made.sendmsg([packet], [_origin(path.local)], 0, target)
+            except OSError as problem:
+                number = problem.errno or 0
+            else:
+                return
+        self._lost(path.remote, f"{number} -")
 
     def close(self) -> None:
         """All of them."""
@@ -75,6 +91,7 @@ class Sockets:
 
     def _readable(self, made: socket.socket, port: int, _mask: int) -> None:
         """A few packets; the rest after others have had their turn."""
+        self._errors(made)
         for _ in range(MOST_AT_ONCE):
             try:
                 packet, ancillary, flags, sender = made.recvmsg(65535, ANCILLARY)
@@ -87,6 +104,21 @@ class Sockets:
             remote = _address(sender[0])
             if bare and remote:
                 self._received(bare, Path(local, port, remote, sender[1]))
+
+    def _errors(self, made: socket.socket) -> None:
+        """What ICMP says of packets of ours."""
+        for _ in range(MOST_AT_ONCE):
+            try:
+                _, ancillary, _, target = made.recvmsg(
+                    0, ANCILLARY + socket.CMSG_SPACE(ERROR.size), socket.MSG_ERRQUEUE
+                )
+            except OSError:
+                return
+            for level, kind, data in ancillary:
+                if (level, kind) in ERRORS and (remote := _address(target[0])):
+                    number, family, four, six = ERROR.unpack(data[: ERROR.size].ljust(ERROR.size, b"\0"))
+                    speaker = {socket.AF_INET: IPv4Address(four), socket.AF_INET6: IPv6Address(six)}.get(family, "-")
+                    self._lost(remote, f"{number} {speaker}")
 
 
 def _without_marker(packet: bytes) -> bytes:
@@ -106,9 +138,11 @@ def _bind(address: Address, port: int, optional: bool) -> socket.socket | None:
         made.setblocking(False)
         if address.version == 4:
             made.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+            made.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         else:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
         made.bind((str(address), port))
     except OSError as problem:
         made.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cygnet.connection.connection import host_network
 from cygnet.connection.selector import Selector
 from cygnet.errors import CygnetError
 from cygnet.ike.initiation import serves
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # A finished quick mode answers copies of the peer's last message for this long.
 REMEMBERED = 120.0
+# A peer that has started anew, or elsewhere, has this long to bring its tunnel up again.
+HANDED_OVER = 60.0
 FIRST_SPI = 0x1000
 FIRST_CPI, LAST_CPI = 0x100, 0xEFFF
 
@@ -94,6 +97,9 @@ class ChildSas:
         self.engine.isakmp.heard(quick.sa)
         self.engine.lifetimes.of_child(live, child)
         self.engine.lifetimes.supersede_children(live, child)
+        for one in self.engine.roster.family(live.connection.name):
+            for old in [old for old in one.children if old.lost and old.sa.theirs == child.sa.theirs]:
+                self.remove(one, old, old.lost, tell_peer=False)
         self.engine.timers.at(self.engine.now + REMEMBERED, lambda: self.forget(quick))
         self.engine.initiation.stands(live)
 
@@ -106,6 +112,8 @@ class ChildSas:
         self.engine.roster.forget_idle(quick.live, self.engine.isakmp.sas)
         if quick.INITIATOR:
             self.engine.initiation.failed(quick.live, reason)
+        elif quick.live.newest is None:
+            quick.live.why = reason
 
     def with_peer_of(self, sa: IsakmpSa) -> list[tuple[Live, Child]]:
         """All pairs of SAs with the peer of ``sa``."""
@@ -136,9 +144,25 @@ class ChildSas:
             self.spis.pop(leg.spi_in, None)
         self.engine.log(f"{live.label} #{child.sa.serial}: IPsec SA deleted: {reason}")
         self.engine.guard(lambda: self.engine.tunnels.remove(child.sa))
+        if live.newest is None:
+            live.why = live.why or f"its IPsec SA was deleted: {reason}"
         if tell_peer:
             self.tell_deleted(live, child.sa)
         self.engine.roster.forget_idle(live, self.engine.isakmp.sas)
+        if not live.children and live.connection.there.strangers:
+            self.engine.strangers.gone(live)
+
+    def lose(self, live: Live, child: Child, reason: str) -> None:
+        """The peer has a pair no more, and will make another.
+
+        Of an instance nothing would stay, so it keeps the pair until then: what is sent meanwhile is lost, not clear.
+        """
+        if not live.instance or child.sa.theirs.network == host_network(child.sa.remote):
+            self.remove(live, child, reason, tell_peer=False)
+        elif not child.lost:
+            child.lost = reason
+            end = partial(self.remove, live, child, reason, tell_peer=False)
+            child.timers.append(self.engine.timers.at(self.engine.now + HANDED_OVER, end))
 
     def retire(self, live: Live, child: Child) -> None:
         """A replaced pair is used for sending no more, and the peer is told; what it has sent is still taken."""

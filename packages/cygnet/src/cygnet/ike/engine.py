@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cygnet.connection.connection import Connection, Setup
+from cygnet.connection.connection import Address, Connection, Setup
+from cygnet.connection.local import Local, away
 from cygnet.connection.secret import Secrets
 from cygnet.crypto.transforms import WEAK
 from cygnet.errors import CygnetError
-from cygnet.ike import dispatch, fragments
+from cygnet.ike import dispatch, fragments, relocation
 from cygnet.ike.certificates import Certificates
 from cygnet.ike.child_sas import ChildSas
 from cygnet.ike.dead_peers import DeadPeers
+from cygnet.ike.directory import Directory
 from cygnet.ike.half_open import HalfOpen
 from cygnet.ike.initiation import Initiation, serves
 from cygnet.ike.isakmp_sas import IsakmpSas
@@ -27,12 +29,14 @@ from cygnet.ike.noise import Noise
 from cygnet.ike.path import NAT_PORT, Path
 from cygnet.ike.progress import LOG
 from cygnet.ike.roster import Roster
-from cygnet.ike.status import status
+from cygnet.ike.status import status, why
+from cygnet.ike.strangers import Strangers
 from cygnet.ike.timers import Timers
 from cygnet.ike.v1.sa import IsakmpSa
 from cygnet.kernel.interface import Acquire, Expire, Mapping
 
 if TYPE_CHECKING:
+    from cygnet.dns.resolver import Resolver
     from cygnet.tunnel.tunnels import Tunnels
 
 
@@ -49,6 +53,7 @@ class Engine:
         random: Callable[[int], bytes] = os.urandom,
         nat_port: int = NAT_PORT,
         certificates: Certificates | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self.setup, self.secrets, self.tunnels = setup, secrets, tunnels
         self.log, self.random, self.nat_port = log, random, nat_port
@@ -63,6 +68,8 @@ class Engine:
         self.dead_peers = DeadPeers(self)
         self.isakmp = IsakmpSas(self)
         self.children = ChildSas(self)
+        self.directory = Directory(self, resolver)
+        self.strangers = Strangers(self, resolver)
         self.arrived: Path | None = None
         self._noise = Noise(log)
         self.bugs = 0
@@ -83,11 +90,14 @@ class Engine:
         named = self.certificates.name(connection)
         self.tunnels.add(named)
         self.roster.add(named)
+        if reason := away(named):
+            self.log(f'"{named.name}" ({named.where}) waits: {reason}')
 
     def delete(self, name: str, now: float) -> None:
         """Take a connection down and forget it. Raises CygnetError if there is none."""
+        self.now = max(now, self.now)
         connection = self.roster.get(name).connection
-        self.terminate(name, now)
+        self.take_down(name, "deleted")
         self.roster.remove(name)
         self.tunnels.forget(connection)
 
@@ -101,28 +111,34 @@ class Engine:
     def terminate(self, name: str, now: float) -> None:
         """Take a connection down, and tell the peer. Raises CygnetError if there is none."""
         self.now = max(now, self.now)
+        self.take_down(name, "taken down by ipsec auto --down")
+
+    def take_down(self, name: str, reason: str, tell_peer: bool = True) -> None:
+        """The same for whatever reason. An ISAKMP SA that another connection can use goes over to it."""
+        self.strangers.forget(name)
         for live in self.roster.family(name):
-            self.initiation.cancel(live, "taken down by ipsec auto --down")
+            self.initiation.cancel(live, reason)
             for quick in [q for found in self.children.quicks.values() for q in found.values() if q.live is live]:
                 if quick.child is None:
                     self.children.forget(quick)
                 elif quick.state == "STATE_QUICK_R1":
-                    quick.given_up("taken down")
+                    quick.given_up(reason)
             for child in list(live.children):
-                self.children.remove(live, child, "taken down", tell_peer=True)
+                self.children.remove(live, child, reason, tell_peer)
             for sa in [sa for sa in self.isakmp.sas if sa.live is live]:
                 heirs = [one for one in self.roster.everyone() if one is not live and (one.children or one.wanted)]
                 heir = next((one for one in heirs if serves(sa, one)), None)
                 if heir is not None and (sa.established or sa.initiator):
                     sa.live = heir
                 else:
-                    self.isakmp.drop(sa, "taken down", tell_peer=True)
+                    self.isakmp.drop(sa, reason, tell_peer)
             self.roster.forget_idle(live, self.isakmp.sas)
 
     def shutdown(self, now: float) -> None:
         """Take everything down."""
+        self.now = max(now, self.now)
         for name in list(self.roster.lives):
-            self.terminate(name, now)
+            self.take_down(name, "the daemon ends")
         for sa in list(self.isakmp.sas):
             self.isakmp.drop(sa, "the daemon ends", tell_peer=True)
 
@@ -130,22 +146,39 @@ class Engine:
         """Lines for ipsec auto --status."""
         return status(self)
 
+    def why(self, name: str, now: float) -> list[str]:
+        """Lines "fact value" for ipsec why: of a connection and its instances, or of all if ``name`` is ""."""
+        self.now = max(now, self.now)
+        lives = self.roster.family(name) if name else self.roster.everyone()
+        return [f"{fact} {value}" for live in lives for fact, value in why(self, live).items()]
+
     # What happens by itself
 
     def receive(self, packet: bytes, path: Path, now: float) -> None:
         """Take a packet from anybody. Never raises."""
         self.now = max(now, self.now)
+        self.roster.contacts.packet(path.remote, "received", packet, self.now)
         try:
             dispatch.receive(self, packet, path)
         except Exception as error:  # what one packet does must not end the tunnels of others
             self._bug(f"a packet from {path}", error)
+
+    def lost(self, remote: Address, reason: str, now: float) -> None:
+        """A packet was not taken; remembered and never acted upon, for anybody can forge the ICMP that says so."""
+        self.now = max(now, self.now)
+        self.roster.contacts.note(remote, "lost", reason, self.now)
 
     def acquired(self, event: Acquire, now: float) -> None:
         """Traffic asks for a tunnel."""
         self.now = max(now, self.now)
         name = self.tunnels.owner(event.reqid)
         live = self.roster.lives.get(name) if name else None
+        if live and live.connection.there.strangers:
+            self.strangers.acquired(live, event)
+            return
         if live is None or live in self.initiation.pending or live.retry is not None or self.children.answering(live):
+            return
+        if live.wanted and away(live.connection):
             return
         self.log(f"{live.label}: traffic from {event.source} to {event.destination} asks for the tunnel")
         try:
@@ -153,6 +186,11 @@ class Engine:
         except CygnetError as error:
             live.why = str(error)
             self.log(str(error))
+
+    def moved(self, local: Local, now: float) -> None:
+        """This box has what ``local`` says now; a link may have been away meanwhile."""
+        self.now = max(now, self.now)
+        relocation.moved(self, local)
 
     def expired(self, event: Expire, now: float) -> None:
         """The kernel's own clock ended an SA, which is only the safety net under ours."""
@@ -212,12 +250,13 @@ class Engine:
         """A packet to the peer, in pieces if it is long and the peer takes pieces."""
         if len(packet) > fragments.LONGEST_UNSPLIT and sa.peer.fragmentation:
             for piece in fragments.split(packet):
-                self._send(sa.path, piece)
+                self.send_to(sa.path, piece)
         else:
-            self._send(sa.path, packet)
+            self.send_to(sa.path, packet)
 
     def send_to(self, path: Path, packet: bytes) -> None:
-        """A packet that belongs to no SA."""
+        """A packet as it is."""
+        self.roster.contacts.packet(path.remote, "sent", packet, self.now)
         self._send(path, packet)
 
     def guard(self, action: Callable[[], object]) -> bool:

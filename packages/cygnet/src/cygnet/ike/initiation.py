@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import AuthBy, Connection
+from cygnet.connection.local import away
 from cygnet.errors import CygnetError
 from cygnet.ike.live import Attempt, Live, is_negotiated
 from cygnet.ike.numbers import Auth
@@ -36,9 +37,17 @@ class Initiation:
         self.pending: list[Live] = []
 
     def start(self, live: Live, attempt: Attempt | None) -> None:
-        """Bring a connection up, or anew if it is up. Raises CannotInitiate."""
-        self._check(live.connection)
+        """Bring a connection up, or anew if it is up; as soon as it can be. Raises CannotInitiate."""
+        try:
+            self._check(live.connection)
+        except CannotInitiate as error:
+            live.why = str(error)
+            raise
         live.wanted = True
+        if reason := away(live.connection):
+            if attempt is None:
+                return
+            raise CannotInitiate(f'"{live.connection.name}" ({live.connection.where}) waits: {reason}')
         if attempt:
             if live.attempt:
                 live.attempt.finish(NO_ANSWER)
@@ -49,7 +58,7 @@ class Initiation:
         where = f'"{connection.name}" ({connection.where})'
         if not is_negotiated(connection) or connection.auth_by is AuthBy.NEVER:
             raise CannotInitiate(f"{where} is a plain policy: there is nothing to negotiate, use ipsec auto --route")
-        if connection.there.host is None or connection.here.host is None:
+        if connection.there.host is None:
             raise CannotInitiate(
                 f"{where} is for a peer at any address: it cannot be initiated from here, the peer has to"
             )
@@ -129,6 +138,8 @@ class Initiation:
     def stands(self, live: Live) -> None:
         """It is up."""
         live.tries, live.why = 0, ""
+        if live.connection.there.strangers:
+            self.engine.strangers.stands(live)
         if live.retry:
             live.retry.cancel()
             live.retry = None
@@ -151,7 +162,9 @@ class Initiation:
             live.retry = self.engine.timers.at(self.engine.now + wait, lambda: self.negotiate(live))
         else:
             live.wanted = False
-            if live.newest is None:
+            if live.connection.there.strangers:
+                self.engine.strangers.failed(live)
+            elif live.newest is None:
                 self.engine.guard(lambda: self.engine.tunnels.failed(live.connection))
         if live.attempt:
             attempt, live.attempt = live.attempt, None

@@ -137,11 +137,11 @@ class IsakmpSas:
                 self._forget_peer(sa, "the peer has started anew")
         for live in [one for one in self.engine.roster.everyone() if one is new.live or serves(new, one)]:
             for child in [one for one in live.children if one.born < new.born]:
-                self.engine.children.remove(live, child, "the peer has started anew", tell_peer=False)
+                self.engine.children.lose(live, child, "the peer has started anew")
 
     def _forget_peer(self, sa: IsakmpSa, reason: str) -> None:
         for live, child in self.engine.children.with_peer_of(sa):
-            self.engine.children.remove(live, child, reason, tell_peer=False)
+            self.engine.children.lose(live, child, reason)
         self.drop(sa, reason, tell_peer=False)
 
     def _keep_alive(self, sa: IsakmpSa) -> None:
@@ -177,6 +177,7 @@ class IsakmpSas:
             main.quiet()
         self.engine.half_open.discard(sa)
         self.engine.dead_peers.forget(sa)
+        self.engine.directory.forget(sa)
         for table in (self.engine.children.quicks, self.assemblies, self._refusals):
             table.pop(sa, None)
         self.by_cookies.pop(sa.cookies, None)

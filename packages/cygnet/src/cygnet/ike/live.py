@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from cygnet.connection.connection import Address, Connection, Type
+from cygnet.connection.connection import Address, Connection, End, Type
 from cygnet.connection.identity import Identity
+from cygnet.connection.selector import Selector
+from cygnet.ike.contacts import Contact
 from cygnet.ike.timers import Timer
 from cygnet.tunnel.child import ChildSa
 
@@ -36,7 +38,7 @@ class Child:
     """An established or half-established pair of SAs. ``outbound``: whether its outbound half is installed.
 
     ``nonce``: the lowest of its exchange, which decides when both ends made one at the same moment.
-    ``began``: when its exchange did; ``born``: when it stood.
+    ``began``: when its exchange did; ``born``: when it stood. ``lost``: why the peer has it no more, "" if it has.
     """
 
     sa: ChildSa
@@ -47,6 +49,7 @@ class Child:
     began: float = 0.0
     born: float = 0.0
     replaced: bool = False
+    lost: str = ""
     timers: list[Timer] = field(default_factory=list)
 
     def forget_timers(self) -> None:
@@ -58,7 +61,10 @@ class Child:
 
 @dataclass(eq=False)
 class Live:
-    """``wanted``: it is to be up. ``why``: in words, why it is not. ``instance``: as in `ChildSa`."""
+    """``wanted``: it is to be up. ``why``: in words, why it is not. ``instance``: as in `ChildSa`.
+
+    ``contact``: with its peer; None while that can be anyone.
+    """
 
     connection: Connection
     instance: str = ""
@@ -68,6 +74,7 @@ class Live:
     attempt: Attempt | None = None
     retry: Timer | None = None
     children: list[Child] = field(default_factory=list)
+    contact: Contact | None = None
 
     @property
     def label(self) -> str:
@@ -88,6 +95,18 @@ def instantiate(template: Connection, remote: Address, peer_id: Identity | None,
     """The instance of a %any connection for a peer at ``remote``, its own address as its subnet if it names none."""
     there = replace(template.there, host=remote, id=template.there.id or peer_id)
     return Live(replace(template, there=there), f"[{number}] {remote}")
+
+
+def pair_of(template: Connection, gateway: Address, end: End, ours: Selector, theirs: Selector) -> Live:
+    """The life of two hosts that an opportunistic connection brings together over ``gateway``."""
+    there = replace(end, host=gateway, subnet=theirs.network, protocol=theirs.protocol, port=theirs.port)
+    here = replace(template.here, subnet=ours.network, protocol=ours.protocol, port=ours.port)
+    return Live(replace(template, here=here, there=there), f"{pair_words(ours, theirs)}{gateway}")
+
+
+def pair_words(ours: Selector, theirs: Selector) -> str:
+    """How the instance of two hosts is named, its gateway aside."""
+    return f" {ours.network.network_address}-{theirs.network.network_address} by "
 
 
 def is_negotiated(connection: Connection) -> bool:

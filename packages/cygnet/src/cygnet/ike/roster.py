@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from cygnet.connection.connection import Address, Connection, HostKind, host_network
+from cygnet.connection.connection import Address, Connection, End, HostKind, host_network
 from cygnet.connection.identity import Identity
 from cygnet.connection.selector import Network, Selector
 from cygnet.errors import CygnetError
-from cygnet.ike.live import Live, instantiate, is_negotiated
+from cygnet.ike.contacts import Contacts
+from cygnet.ike.live import Live, instantiate, is_negotiated, pair_of, pair_words
 from cygnet.ike.numbers import Notify
 from cygnet.ike.v1.exchange import Refused
 from cygnet.ike.v1.sa import IsakmpSa
 
 MOST_INSTANCES = 5000
+# Who may call without being named, in the order of preference.
+_CALLERS = (HostKind.ANY, HostKind.OPPORTUNISTIC)
 SHOWN = 8
 
 
@@ -27,11 +31,12 @@ class Roster:
     def __init__(self) -> None:
         self.lives: dict[str, Live] = {}
         self.instances: list[Live] = []
+        self.contacts = Contacts()
         self._numbers: dict[str, int] = {}
 
     def add(self, connection: Connection) -> Live:
         """Keep a connection."""
-        live = Live(connection)
+        live = Live(connection, contact=self.contacts.of(connection.there.host))
         self.lives[connection.name] = live
         return live
 
@@ -68,7 +73,7 @@ class Roster:
             if is_negotiated(live.connection) and live.connection.here.host == local
         ]
         exact = [live for live in found if live.connection.there.host == remote]
-        return exact + [live for live in found if live.connection.there.kind is HostKind.ANY]
+        return exact + [live for kind in _CALLERS for live in found if live.connection.there.kind is kind]
 
     def instance(self, template: Live, remote: Address, peer_id: Identity | None) -> Live:
         """The instance of a %any connection for a peer, made if there is none."""
@@ -81,8 +86,36 @@ class Roster:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
         number = self._numbers[connection.name] = self._numbers.get(connection.name, 0) + 1
         live = instantiate(connection, remote, peer_id, number)
+        live.contact = self.contacts.of(remote)
         self.instances.append(live)
         return live
+
+    def pair(self, template: Live, gateway: Address, end: End, ours: Selector, theirs: Selector) -> Live:
+        """The life of two hosts that an opportunistic connection has brought together, made if there is none.
+
+        ``end``: what is known of the other gateway.
+        """
+        made = pair_of(template.connection, gateway, end, ours, theirs)
+        for live in self.instances:
+            if live.instance == made.instance and live.connection.name == made.connection.name:
+                return live
+        if len(self.instances) >= MOST_INSTANCES:
+            raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
+        self.instances.append(made)
+        return made
+
+    def has_pair(self, template: Connection, ours: Selector, theirs: Selector) -> bool:
+        """Whether two hosts have a life already, as the peer is bringing them together just now."""
+        words = pair_words(ours, theirs)
+        return any(one.instance.startswith(words) for one in self.instances if one.connection.name == template.name)
+
+    def serving(self, live: Live, sa: IsakmpSa, ours: Selector, theirs: Selector) -> Live:
+        """Whose the SAs for this traffic are: of strangers each pair of hosts has a life of its own."""
+        if not live.connection.there.strangers:
+            return self.personal(live, sa)
+        template = self.lives.get(live.connection.name, live)
+        end = replace(template.connection.there, id=sa.peer.id, public_keys=(sa.peer.key,), keys_from_dns=False)
+        return self.pair(template, sa.path.remote, end, ours, theirs)
 
     def personal(self, live: Live, sa: IsakmpSa) -> Live:
         """The connection itself, or of a %any connection the instance for the peer of ``sa``."""
@@ -108,13 +141,15 @@ class Roster:
             return False
         if mine.there.host not in (None, sa.path.remote, its.there.host):
             return False
-        if mine.there.host is None and mine.there.kind is not HostKind.ANY:
+        if mine.there.host is None and mine.there.kind not in _CALLERS:
             return False
         return mine.there.identity in (None, sa.peer.id)
 
 
 def _fits(connection: Connection, sa: IsakmpSa, ours: Selector, theirs: Selector, private: tuple[Network, ...]) -> bool:
     mine = connection.here.selector
+    if connection.there.strangers:
+        return mine is not None and _are_hosts(ours, theirs) and mine.holds(ours) and _is_for(connection, theirs)
     if mine is None or not _same(mine, ours):
         return False
     end = connection.there
@@ -129,6 +164,16 @@ def _fits(connection: Connection, sa: IsakmpSa, ours: Selector, theirs: Selector
     # A peer behind NAT asks for the address that it has there.
     single = theirs.network.prefixlen == theirs.network.max_prefixlen
     return sa.peer.behind_nat and single and any(Selector(n).holds(Selector(theirs.network)) for n in private)
+
+
+def _are_hosts(*selectors: Selector) -> bool:
+    return all(one.network.num_addresses == 1 for one in selectors)
+
+
+def _is_for(connection: Connection, theirs: Selector) -> bool:
+    """Whether an opportunistic connection is for a stranger at this address."""
+    everyone = connection.there.subnet
+    return everyone is None or Selector(everyone).holds(theirs)
 
 
 def _same(mine: Selector, asked: Selector) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cygnet.connection.connection import Connection, End
+from cygnet.connection.connection import Connection, End, fingerprint
+from cygnet.connection.local import away
 from cygnet.errors import CygnetError
+from cygnet.ike.initiation import serves
 from cygnet.ike.live import Child, Live
 
 if TYPE_CHECKING:
@@ -14,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def status(engine: Engine) -> list[str]:
-    """Lines of text, the configuration first, then what is going on."""
-    lines = [f"interface {ours}/{physical}" for ours, physical in engine.setup.interfaces]
+    """Lines of text, the connections first, then what is going on."""
+    lines = []
     for live in engine.roster.everyone():
         lines += _connection(engine, live)
+    lines += engine.strangers.status()
     lines.append("")
     for sa in engine.isakmp.sas:
         lines.append(_isakmp(engine, sa))
@@ -26,6 +29,35 @@ def status(engine: Engine) -> list[str]:
     if len(engine.half_open):
         lines.append(f"{len(engine.half_open)} half-open negotiations")
     return lines
+
+
+def why(engine: Engine, live: Live) -> dict[str, str]:
+    """Facts of one connection for ``ipsec why``, those that are not there left out; times in seconds from now.
+
+    Of sent, received, notified and lost: how often, how long ago, what.
+    """
+    sa = next((sa for sa in reversed(engine.isakmp.sas) if sa.live is live or serves(sa, live)), None)
+    quicks = [one for found in engine.children.quicks.values() for one in found.values() if one.live is live]
+    waiting = quicks[-1] if quicks else engine.isakmp.main_mode(sa) if sa else None
+    newest, contact = live.newest, live.contact
+    facts = {
+        "name": f"{live.connection.name}{live.instance}",
+        "digest": fingerprint(live.connection),
+        "routing": engine.tunnels.routing(live.connection.name),
+        "wanted": "yes" if live.wanted else "",
+        "tries": str(live.tries),
+        "retry": f"{live.retry.when - engine.now:.0f}" if live.retry else "",
+        "why": live.why,
+        "expires": f"{newest.born + newest.sa.lifetime - engine.now:.0f}" if newest else "",
+        "path": str(sa.path) if sa else "",
+        "phase1": ("established" if sa.established else sa.state) if sa else "",
+        "phase2": quicks[-1].state if quicks else "",
+        "copies": str(waiting.copies or "") if waiting else "",
+        "nat": ("here " * sa.behind_nat + "there" * sa.peer.behind_nat).strip() if sa else "",
+    }
+    for event, (count, when, what) in contact.events.items() if contact else ():
+        facts[event] = f"{count} {engine.now - when:.0f} {what}"
+    return {fact: value for fact, value in facts.items() if value}
 
 
 def _connection(engine: Engine, live: Live) -> list[str]:
@@ -41,8 +73,9 @@ def _connection(engine: Engine, live: Live) -> list[str]:
         f"rekey_margin: {connection.rekey_margin:.0f}s; rekey_fuzz: {connection.rekey_fuzz:.0%}; keyingtries: {tries}"
     )
     lines.append(f"{live.label}:   policy: {_policy(connection)}; interface: {connection.here.interface or '?'}")
-    if live.newest is None and live.why:
-        lines.append(f"{live.label}:   not up: {live.why}")
+    reason = away(connection)
+    if live.newest is None and (reason or live.why):
+        lines.append(f"{live.label}:   not up: {f'it waits: {reason}' if reason else live.why}")
     return lines
 
 

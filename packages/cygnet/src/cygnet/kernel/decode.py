@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
@@ -21,6 +22,7 @@ from cygnet.kernel.sa import SaCounters, SaKey
 
 _PROTOCOL_NAMES = {value: name for name, value in PROTOCOLS.items()}
 _DIRECTION_OF = {value: direction for direction, value in DIRECTIONS.items()}
+_LAST_USED = 15  # XFRMA_LASTUSED
 _WITH_PORTS = (6, 17, 132, 33, 136)  # TCP, UDP, SCTP, DCCP, UDP-Lite; of ICMP the kernel gives type and code
 
 
@@ -55,10 +57,12 @@ def mapping(body: bytes) -> Mapping | None:
 
 
 def counters(body: bytes) -> SaCounters | None:
-    """What an SA has done."""
+    """What an SA has done; of when it was used the structure has the first time, an attribute the last."""
     if len(body) < structs.SA_SIZE:
         return None
     size, packets, added, used = structs.CURRENT.unpack_from(body, structs.SA_CURRENT_AT)
+    last = attributes(body[structs.SA_SIZE :]).get(_LAST_USED, b"")
+    used = int.from_bytes(last, sys.byteorder) or used
     late, replayed, failed = structs.STATS.unpack_from(body, structs.SA_STATS_AT)
     return SaCounters(size, packets, added, used, late + replayed, failed)
 
@@ -88,8 +92,7 @@ def our_policy(body: bytes) -> Policy | None:
     found = policy(body)
     if found is None:
         return None
-    is_ours = found.templates[0].reqid in ours.REQIDS if found.templates else found.priority in ours.PRIORITIES
-    return found if is_ours else None
+    return found if ours.DAEMON.has(found) else None
 
 
 def policy(body: bytes) -> Policy | None:
@@ -106,6 +109,11 @@ def policy(body: bytes) -> Policy | None:
     does = Action.BLOCK if action else Action.ALLOW
     interface = structs.SELECTOR.unpack_from(body)[-2]
     return Policy(_DIRECTION_OF[direction], *selectors, priority, does, templates, if_id, mark, interface)
+
+
+def selectors(body: bytes) -> tuple[Selector, Selector] | None:
+    """Source and destination of an SA's traffic; None if it is for any."""
+    return _selectors(body)
 
 
 def _templates(data: bytes) -> Iterator[Template]:

@@ -37,6 +37,7 @@ class FakeKernel:
     paths: dict[Address, tuple[str, Address | None]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     clock: int = 1_000_000
+    owner: ours.Owner = ours.DAEMON
     _counters: dict[SaKey, SaCounters] = field(default_factory=dict)
     _events: list[Event] = field(default_factory=list)
     _larval: set[tuple[int, Selector, Selector]] = field(default_factory=set)
@@ -99,14 +100,24 @@ class FakeKernel:
         self._called("query_sa")
         return self._counters.get(key)
 
+    def list_sas(self) -> list[tuple[SaKey, int]]:
+        return [(key, sa.reqid) for key, sa in self.sas.items()]
+
+    def list_policies(self) -> list[Policy]:
+        return list(self.policies.values())
+
     def put_policy(self, policy: Policy) -> None:
         self._called("put_policy")
         refuse_policy(policy)
+        there = self.policies.get(name(policy))
+        if there and not self.owner.has(there):
+            raise KernelError(f"the kernel has a policy for {policy.source} already, of another owner")
         self.policies[name(policy)] = policy
 
     def delete_policy(self, policy: Policy) -> None:
         self._called("delete_policy")
-        self.policies.pop(name(policy), None)
+        if self.owner.has(self.policies.get(name(policy), policy)):
+            self.policies.pop(name(policy), None)
 
     def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
         self._called("add_path")
@@ -124,9 +135,9 @@ class FakeKernel:
     def flush(self, keep_blocks: bool = False) -> list[Policy]:
         self._called("flush")
         self.paths.clear()
-        for key in [key for key, sa in self.sas.items() if sa.reqid in ours.REQIDS]:
+        for key in [key for key, sa in self.sas.items() if sa.reqid in self.owner.reqids]:
             self._drop(key)
-        mine = [policy for policy in self.policies.values() if policy.priority in ours.PRIORITIES]
+        mine = [policy for policy in self.policies.values() if self.owner.has(policy)]
         kept = [one for one in mine if keep_blocks and one.action is Action.BLOCK and not one.if_id]
         for policy in mine:
             if policy not in kept:

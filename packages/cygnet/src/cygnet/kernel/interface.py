@@ -65,11 +65,20 @@ class Kernel(Protocol):
     def query_sa(self, key: SaKey) -> SaCounters | None:
         """Its counters, None if there is none."""
 
+    def list_sas(self) -> list[tuple[SaKey, int]]:
+        """All SAs with their reqids, whoever's."""
+
+    def list_policies(self) -> list[Policy]:
+        """All policies, whoever's."""
+
     def put_policy(self, policy: Policy) -> None:
-        """Install a policy, or replace the one of the same name in place, with no moment without either."""
+        """Install a policy, or replace the one of the same name in place, with no moment without either.
+
+        One that another of `ours.OWNERS` has is not replaced, and refused.
+        """
 
     def delete_policy(self, policy: Policy) -> None:
-        """Remove a policy; one that has gone already is no error."""
+        """Remove a policy; one that has gone already, or is of another owner by now, is no error."""
 
     def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
         """Let ESP and IKE reach ``remote`` by this physical interface, whatever routes lead into tunnels.
@@ -84,7 +93,7 @@ class Kernel(Protocol):
         """By what number policies know an interface."""
 
     def flush(self, keep_blocks: bool = False) -> list[Policy]:
-        """Remove every SA, policy and path that a Cygnet daemon installed, and nothing else.
+        """Remove every SA, policy and path that this owner installed, and nothing else.
 
         ``keep_blocks``: but not the policies that only stop packets in the clear; returns what stays.
         """

@@ -1,6 +1,7 @@
 """Interfaces, addresses and routes, by rtnetlink(7): what this box has, and the XFRM interfaces that we add to it.
 
-An XFRM interface ``ipsecN`` has no address; what is routed into it is encrypted by the policies of its if_id.
+An XFRM interface ``ipsecN`` has no address; what is routed into it is encrypted by the policies of its if_id. It is
+tied to no physical interface, for the kernel would ask it for nothing: so it and the routes into it outlive a ppp0.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from cygnet.connection.connection import Address
 from cygnet.connection.local import Local
 from cygnet.kernel.interface import KernelError
 from cygnet.kernel.netlink import ACK, CREATE, EXCLUSIVE, Netlink, attribute, attributes, pack_number
-from cygnet.kernel.route_netlink import MAIN, UNICAST, index_of, routes, rtnetlink, sentence
+from cygnet.kernel.route_netlink import MAIN, UNICAST, routes, rtnetlink, sentence
 
 _NEWLINK, _DELLINK, _GETLINK, _GETADDR = 16, 17, 18, 22
 _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, changed flags
@@ -22,9 +23,10 @@ _ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _UP = 1
 _IFNAME, _MTU, _LINKINFO = 3, 4, 18
 _KIND, _DATA = 1, 2
-_XFRM_LINK, _XFRM_IF_ID = 1, 2
+_XFRM_IF_ID = 2
 _ADDRESS_ANY, _ADDRESS_LOCAL = 1, 2
 _SCOPE_LINK = 253
+_NOT_YET_OURS = 0x40 | 0x08  # IPv6: somebody else may have it, or has it
 
 
 def read_local() -> Local:
@@ -40,14 +42,13 @@ def read_local() -> Local:
     return Local({name: tuple(found) for name, found in addresses.items() if name}, interface, gateway, source)
 
 
-def create_interface(name: str, if_id: int, physical: str, mtu: int = 0) -> None:
-    """Make an XFRM interface over a physical one, and set it up. One of that name that is there is replaced."""
+def create_interface(name: str, if_id: int, mtu: int = 0) -> None:
+    """Make an XFRM interface, and set it up. One of that name that is there is replaced."""
     delete_interface(name)
-    data = attribute(_XFRM_LINK, pack_number(index_of(physical))) + attribute(_XFRM_IF_ID, pack_number(if_id))
-    info = attribute(_KIND, b"xfrm\0") + attribute(_DATA, data)
+    info = attribute(_KIND, b"xfrm\0") + attribute(_DATA, attribute(_XFRM_IF_ID, pack_number(if_id)))
     body = _LINK.pack(socket.AF_UNSPEC, 0, 0, _UP, _UP) + attribute(_IFNAME, name.encode() + b"\0")
     body += attribute(_MTU, pack_number(mtu)) if mtu else b""
-    with rtnetlink() as netlink, sentence(f"create {name} over {physical}"):
+    with rtnetlink() as netlink, sentence(f"create {name}"):
         netlink.ask(_NEWLINK, body + attribute(_LINKINFO, info), ACK | CREATE | EXCLUSIVE)
 
 
@@ -71,10 +72,10 @@ def _links(netlink: Netlink) -> Iterator[tuple[int, str, str]]:
 
 def _addresses(netlink: Netlink) -> Iterator[tuple[int, Address]]:
     for _, body in netlink.dump(_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
-        _, _, _, scope, index = _ADDRESS.unpack_from(body)
+        _, _, flags, scope, index = _ADDRESS.unpack_from(body)
         found = attributes(body[_ADDRESS.size :])
         raw = found.get(_ADDRESS_LOCAL) or found.get(_ADDRESS_ANY)
-        if raw and scope < _SCOPE_LINK:
+        if raw and scope < _SCOPE_LINK and not flags & _NOT_YET_OURS:
             yield index, ip_address(raw)
 
 

@@ -9,7 +9,7 @@ is kept with the route that a bare look-up finds.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 
 from cygnet.connection.connection import Address
 from cygnet.kernel import ours
@@ -39,19 +39,26 @@ def add(remote: Address, interface: str, gateway: Address | None) -> None:
 
 def delete(remote: Address) -> None:
     """See Kernel.delete_path."""
-    with rt.rtnetlink() as netlink, rt.sentence(f"remove the path to {remote}", *_ABSENT):
-        netlink.ask(rt.DELROUTE, _route(remote, 255))
+    _keep(lambda path: path != remote)
 
 
-def flush() -> None:
-    """All paths, and the rule for them."""
-    with rt.rtnetlink() as netlink, rt.sentence("remove the paths to peers", *_ABSENT, errno.EAFNOSUPPORT):
-        for route in rt.routes(netlink):
-            if route.table == ours.UNDERLAY_TABLE and route.destination:
-                netlink.ask(rt.DELROUTE, _route(route.destination, 255))
-        for rule in (rule for family in rt.FAMILIES for rule in _rules(family)):
-            with rt.sentence("remove a rule", *_ABSENT, errno.EAFNOSUPPORT):
-                netlink.ask(rt.DELRULE, rule)
+def flush(needed: Container[Address] = ()) -> None:
+    """All paths, but those to whom is ``needed``."""
+    _keep(lambda path: path in needed)
+
+
+def _keep(wanted: Callable[[Address], bool]) -> None:
+    """No other paths; with the last one its rule goes, too."""
+    what, tolerated = "remove the paths to peers", (*_ABSENT, errno.EAFNOSUPPORT)
+    with rt.rtnetlink() as netlink, rt.sentence(what, *tolerated):
+        ours_now = (route.destination for route in rt.routes(netlink) if route.table == ours.UNDERLAY_TABLE)
+        there = [remote for remote in ours_now if remote]
+        going = [(rt.DELROUTE, _route(remote, 255)) for remote in there if not wanted(remote)]
+        if len(going) == len(there):
+            going += [(rt.DELRULE, rule) for family in rt.FAMILIES for rule in _rules(family)]
+        for kind, body in going:
+            with rt.sentence(what, *tolerated):
+                netlink.ask(kind, body)
 
 
 def _add_rules(netlink: Netlink, family: int) -> None:

@@ -44,7 +44,7 @@ def refuse_policy(policy: Policy) -> None:
         (source.network.version != destination.network.version, "selectors of two families"),
         (source.protocol != destination.protocol, "selectors of two protocols"),
         (bool(source.port or destination.port) and not source.protocol, "port without protocol"),
-        (policy.priority not in ours.PRIORITIES, "a priority that is not ours"),
+        (not any(policy.priority in owner.priorities for owner in ours.OWNERS), "a priority that is not ours"),
         (len(policy.templates) > _MOST_TEMPLATES, "too many templates"),
     ]
     for template in policy.templates:
@@ -110,7 +110,7 @@ def _template(template: Template, direction: Direction) -> _Wrongs:
     ends = [end.version for end in (template.source, template.destination) if end]
     tunnel = template.mode == "tunnel"
     return [
-        (template.reqid not in ours.REQIDS, "template without reqid of ours"),
+        (not any(template.reqid in owner.reqids for owner in ours.OWNERS), "template without reqid of ours"),
         (tunnel and direction is Direction.OUT and template.optional, "optional tunnel template going out"),
         (len(ends) != (2 if tunnel else 0), "template of a tunnel without addresses, or of transport with"),
         (len(set(ends)) > 1, "template addresses of two families"),

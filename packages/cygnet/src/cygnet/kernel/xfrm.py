@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,12 +42,12 @@ _SKIPPED = 1 << 12
 
 
 class Xfrm:
-    """Implements Kernel. ``log`` is told when events were lost."""
+    """Implements Kernel. ``log`` is told when events were lost; ``owner``: whose SAs and policies these are."""
 
-    def __init__(self, log: Callable[[str], None]) -> None:
+    def __init__(self, log: Callable[[str], None], owner: ours.Owner = ours.DAEMON) -> None:
         self._netlink = Netlink(_NETLINK_XFRM, "XFRM")
         self._events = NetlinkEvents(_NETLINK_XFRM, "XFRM", _GROUPS, self._lost)
-        self._log = log
+        self._log, self._owner = log, owner
 
     def close(self) -> None:
         """Give the sockets back; SAs and policies stay."""
@@ -75,31 +75,43 @@ class Xfrm:
         found = self._get(key)
         return decode.counters(found) if found else None
 
+    def list_sas(self) -> list[tuple[SaKey, int]]:
+        found = ((decode.sa_key(body), decode.sa_reqid(body)) for body in self._dump(_GETSA, "SAs"))
+        return [(key, reqid) for key, reqid in found if key]
+
+    def list_policies(self) -> list[Policy]:
+        return list(filter(None, map(decode.policy, self._dump(_GETPOLICY, "policies"))))
+
     def put_policy(self, policy: Policy) -> None:
+        if other := self._other_owner(policy):
+            raise KernelError(f"cannot install {_policy_text(policy)}: {other.name} has one there ({other.undo})")
         self._ask(_UPDPOLICY, encode.policy(policy), f"install {_policy_text(policy)}")
 
     def delete_policy(self, policy: Policy) -> None:
-        self._ask(_DELPOLICY, encode.policy_id(policy), f"remove {_policy_text(policy)}", tolerated=_ABSENT)
+        if not self._other_owner(policy):
+            self._ask(_DELPOLICY, encode.policy_id(policy), f"remove {_policy_text(policy)}", tolerated=_ABSENT)
 
     def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
         paths.add(remote, interface, gateway)
 
     def delete_path(self, remote: Address) -> None:
-        paths.delete(remote)
+        if remote not in self._peers_of_others():
+            paths.delete(remote)
 
     def index(self, interface: str) -> int:
         return index_of(interface)
 
     def flush(self, keep_blocks: bool = False) -> list[Policy]:
         kept = []
-        paths.flush()
-        for policy in self._our_policies():
+        paths.flush(self._peers_of_others())
+        for policy in filter(self._owner.has, self.list_policies()):
             if keep_blocks and policy.action is Action.BLOCK and not policy.if_id:
                 kept.append(policy)
             else:
                 self.delete_policy(policy)
-        for key in self._our_sas():
-            self.delete_sa(key)
+        for key, reqid in self.list_sas():
+            if reqid in self._owner.reqids:
+                self.delete_sa(key)
         return kept
 
     def fileno(self) -> int:
@@ -116,14 +128,16 @@ class Xfrm:
         answers = self._ask(_GETSA, encode.sa_id(key), f"look at {_key_text(key)}", tolerated=_ABSENT)
         return answers[0] if answers else None
 
-    def _our_sas(self) -> Iterator[SaKey]:
-        for body in self._dump(_GETSA, "SAs"):
-            key = decode.sa_key(body) if decode.sa_reqid(body) in ours.REQIDS else None
-            if key:
-                yield key
+    def _other_owner(self, policy: Policy) -> ours.Owner | None:
+        """Whose policy has this name already: the kernel would replace or remove another's, too."""
+        answers = self._ask(_GETPOLICY, encode.policy_id(policy), f"look at {_policy_text(policy)}", tolerated=_ABSENT)
+        there = decode.policy(answers[0]) if answers else None
+        return next((other for other in ours.OWNERS if there and other is not self._owner and other.has(there)), None)
 
-    def _our_policies(self) -> Iterator[Policy]:
-        return filter(None, map(decode.our_policy, self._dump(_GETPOLICY, "policies")))
+    def _peers_of_others(self) -> set[Address]:
+        """Who the other owners of SAs send to: their paths are shared."""
+        reqids = [other.reqids for other in ours.OWNERS if other is not self._owner]
+        return {key.destination for key, reqid in self.list_sas() if any(reqid in theirs for theirs in reqids)}
 
     def _dump(self, kind: int, what: str) -> list[bytes]:
         try:

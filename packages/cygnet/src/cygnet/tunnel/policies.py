@@ -26,7 +26,7 @@ def priority(source: Selector, destination: Selector, kind: int) -> int:
     """Smaller selectors win: first by their networks, then by protocol and ports."""
     networks = source.network.prefixlen + destination.network.prefixlen
     narrowed = sum(map(bool, (source.protocol, source.port, destination.port)))
-    return ours.PRIORITIES.start + 4 * (_WIDEST - 8 * networks - narrowed) + kind
+    return ours.PRIORITIES.start + 8 * (_WIDEST - 8 * networks - narrowed) + 2 * kind
 
 
 def protect_inbound(span: Span, reqid: int, if_id: int, mark: int, at_rest: bool = False) -> list[Policy]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cygnet.connection.connection import Connection, Type
+from cygnet.connection.local import DEFAULT_ROUTE
 from cygnet.connection.selector import Network
 from cygnet.kernel import ours
 from cygnet.kernel.interface import KernelError
@@ -15,7 +16,7 @@ _DIRECT = (Type.TRANSPORT, Type.PASSTHROUGH)
 
 
 class Registry:
-    """``if_ids``: physical interface -> its (ipsecN, if_id)."""
+    """``if_ids``: physical interface, or %defaultroute for any other -> its (ipsecN, if_id)."""
 
     def __init__(self, if_ids: Mapping[str, tuple[str, int]]) -> None:
         self._if_ids = if_ids
@@ -55,16 +56,30 @@ class Registry:
         self._reqids[route.reqid] = route
         return route
 
+    def everything(self) -> list[Route]:
+        """All routes."""
+        return list(self._reqids.values())
+
+    def move(self, route: Route, connection: Connection) -> None:
+        """Its connection is another now, perhaps by another interface; while it is by none, things stay as they are."""
+        if connection.here.interface:
+            route.interface, route.if_id = self._interface(connection, route.span)
+        route.connection = connection
+
     def drop(self, route: Route) -> None:
         """Forget a route."""
         self._names[route.connection.name].pop(route.instance, None)
         self._reqids.pop(route.reqid, None)
 
     def rival(self, route: Route, wanted: Span) -> Route | None:
-        """Who has the route to that network by another interface, or is up for the same traffic with another peer."""
-        for other in self._reqids.values():
-            span = other.span
-            if other.connection.name == route.connection.name or span.theirs.network != wanted.theirs.network:
+        """Who has the route to that network by another interface, or is up for the same traffic with another peer.
+
+        Strangers are in nobody's way.
+        """
+        for other in self._reqids.values() if not route.connection.there.strangers else ():
+            span, strange = other.span, other.connection.there.strangers
+            same_name = other.connection.name == route.connection.name
+            if strange or same_name or span.theirs.network != wanted.theirs.network:
                 continue
             elsewhere = other.interface != route.interface and "transport" not in (span.mode, wanted.mode)
             same = (span.ours, span.theirs) == (wanted.ours, wanted.theirs) and span.remote != wanted.remote
@@ -89,10 +104,10 @@ class Registry:
 
     def _interface(self, connection: Connection, span: Span) -> tuple[str, int]:
         physical = connection.here.interface
-        if connection.type in _DIRECT or span.mode == "transport":
+        if connection.type in _DIRECT or span.mode == "transport" or connection.there.strangers:
             return (physical, 0)
-        if physical in self._if_ids:
-            return self._if_ids[physical]
+        if found := self._if_ids.get(physical) or self._if_ids.get(DEFAULT_ROUTE):
+            return found
         if len(self._if_ids) == 1:
             return next(iter(self._if_ids.values()))
         place = f"on {physical}" if physical else "on an unknown interface"

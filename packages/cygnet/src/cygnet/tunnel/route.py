@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 from cygnet.connection.connection import Address, Connection, Type
 from cygnet.connection.selector import Selector
@@ -63,14 +64,21 @@ def span_of_child(child: ChildSa) -> Span:
 
 
 def span_of_connection(connection: Connection) -> Span | None:
-    """What a connection will span; None while it lacks an address that the peer will bring."""
+    """What a connection will span; None while it lacks an address that the peer will bring.
+
+    The local address may still be unspecified: until it comes, there is nothing but the trap.
+    """
     here, there = connection.here, connection.there
+    if there.strangers and there.host is None and here.host and here.selector:
+        everyone = Selector(there.subnet or ip_network("0.0.0.0/0" if here.host.version == 4 else "::/0"))
+        return Span(here.selector, everyone, here.host, everyone.network[0], "transport", ("esp",))
     if not (here.selector and there.selector):
         return None
     if connection.type in SHUNTS:
         local, remote = (here.host or here.selector.network[0]), (there.host or there.selector.network[0])
         return Span(here.selector, there.selector, local, remote, connection.type.value, ())
-    if not (here.host and there.host):
+    if not there.host:
         return None
+    local = here.host or type(there.host)(0)
     protocols = tuple(layer.protocol for layer in connection.child[0].layers) if connection.child else ("esp",)
-    return Span(here.selector, there.selector, here.host, there.host, connection.type.value, protocols)
+    return Span(here.selector, there.selector, local, there.host, connection.type.value, protocols)

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from cygnet.connection.connection import Address, Connection, Shunt, Type
+from cygnet.connection.connection import Address, Auto, Connection, HostKind, Shunt, Type
+from cygnet.connection.local import away
+from cygnet.connection.selector import Selector
 from cygnet.errors import CygnetError
 from cygnet.kernel.interface import Kernel, KernelError
 from cygnet.kernel.policy import Action, Direction, Policy
@@ -66,6 +68,8 @@ class Tunnels:
 
     def route(self, connection: Connection) -> None:
         """Lay the trap, or the shunt of a connection that is nothing else; then set the route to it."""
+        if (reason := away(connection)) and not (connection.here.default_host and connection.here.subnet):
+            raise KernelError(f'cannot route "{connection.name}" yet: {reason}')
         span = span_of_connection(connection)
         if span is None:
             raise KernelError(f'cannot route "{connection.name}": its peer can be anyone, so the peer has to call')
@@ -75,7 +79,7 @@ class Tunnels:
         self._refuse_rival(route, span)
         with self._all_or_nothing() as undo:
             self._lay(route, partial(self._rest, route), undo)
-        route.routing = Routing.UP if connection.type in SHUNTS else Routing.TRAP
+        route.routing = _at_rest(connection)
 
     def unroute(self, connection: Connection) -> None:
         """Take the route and the trap away. Refused while the tunnel is up."""
@@ -84,6 +88,25 @@ class Tunnels:
             raise KernelError(f'cannot unroute "{connection.name}" while it is up: take it down first')
         if route:
             self._withdraw(route)
+
+    def move(self, connection: Connection) -> None:
+        """Our own end has changed: what is routed is laid for the new one, and only then the old goes."""
+        routes = self._registry.of_connection(connection.name)
+        for route in routes:
+            self._move(route, replace(connection, there=route.connection.there) if route.instance else connection)
+        if not routes and connection.auto in (Auto.ROUTE, Auto.START) and connection.there.kind is HostKind.ADDRESS:
+            self.route(connection)
+
+    def relay(self) -> None:
+        """A link may have been away, and what led over it with it: lay it again. Never raises."""
+        for route in self._registry.everything():
+            if route.path:
+                self._attempt(partial(self._paths.keep, route))
+            if route.routed and route.if_id:
+                # The doors are at interfaces, which may be others of the same name by now.
+                self._attempt(partial(self._protect if route.routing is Routing.UP else self._rest, route, []))
+            if route.routed and route.connection.type is Type.PASSTHROUGH:
+                self._attempt(partial(self._call, "route", route))
 
     def inbound(self, child: ChildSa) -> None:
         """Be ready to receive: inbound SAs, and policies that demand them. From now on nothing leaves in the clear."""
@@ -157,6 +180,17 @@ class Tunnels:
         """The name of the connection that an acquire or expire is for."""
         route = self._registry.of_reqid(reqid)
         return route.connection.name if route else None
+
+    def shunt(self, connection: Connection, instance: str, ours: Selector, theirs: Selector, type_: Type) -> None:
+        """What is done with the traffic of two hosts for which there is no tunnel."""
+        here = connection.here.host or ours.network[0]
+        span = Span(ours, theirs, here, theirs.network[0], type_.value, ())
+        policies = shunt(span, type_, 0, connection.mark)
+        self._book.claim((connection.name, f"{instance} shunt", Direction.OUT), policies)
+
+    def unshunt(self, connection: Connection, instance: str) -> None:
+        """The opposite. Never raises."""
+        self._attempt(partial(self._book.claim, (connection.name, f"{instance} shunt", Direction.OUT), ()))
 
     def failed(self, connection: Connection) -> None:
         """Negotiation failed: what ``failureshunt=`` says is done with the traffic of a routed connection."""
@@ -232,7 +266,8 @@ class Tunnels:
         if connection.type in SHUNTS:
             self._claim(route, Direction.OUT, self._shunt(route, connection.type), undo)
         else:
-            self._claim(route, Direction.IN, protect_inbound(span, *_numbers(route), at_rest=True), undo)
+            inbound = [] if _is_open(connection) else protect_inbound(span, *_numbers(route), at_rest=True)
+            self._claim(route, Direction.IN, inbound, undo)
             self._claim(route, Direction.OUT, self._trap(route), undo)
 
     def _protect(self, route: Route, undo: Undo) -> None:
@@ -301,9 +336,26 @@ class Tunnels:
             self._attempt(partial(self._claim, route, way, (), []))
         route.routing = Routing.UNROUTED
 
+    def _move(self, route: Route, connection: Connection) -> None:
+        before = replace(route)
+        self._registry.move(route, connection)
+        if not route.routed or route.children:
+            return
+        with self._all_or_nothing() as undo:
+            undo.append(lambda: _place(route, before))
+            self._rest(route, undo)
+            if route.interface != before.interface:
+                route.routed = None
+                self._set_route(route, undo)
+                self._unroute(before, before.routed)
+        self._attempt(partial(self._paths.keep, route))
+        route.routing = _at_rest(connection)
+
     def _set_route(self, route: Route, undo: Undo, peer_id: str = "") -> None:
         """Unless it stands already. What was routed before goes last, and not if another connection needs it."""
         before = route.routed
+        if route.connection.there.strangers:
+            return
         if before and before.theirs.holds(route.span.theirs):
             return
         self._call("prepare", route, peer_id)
@@ -324,6 +376,19 @@ class Tunnels:
     def _call(self, verb: str, route: Route, peer_id: str = "", span: Span | None = None) -> None:
         facts = (route.connection, span or route.span, route.interface, route.reqid, peer_id)
         self._updown.run(Occasion(verb, *facts))
+
+
+def _is_open(connection: Connection) -> bool:
+    """Whether strangers may also come in the clear."""
+    return connection.there.strangers and connection.failure_shunt in (Shunt.NONE, Shunt.PASSTHROUGH)
+
+
+def _place(route: Route, before: Route) -> None:
+    route.interface, route.if_id, route.routed = before.interface, before.if_id, before.routed
+
+
+def _at_rest(connection: Connection) -> Routing:
+    return Routing.UP if connection.type in SHUNTS else Routing.TRAP
 
 
 def _numbers(route: Route) -> tuple[int, int, int]:

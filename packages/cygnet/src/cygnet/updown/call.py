@@ -16,7 +16,7 @@ from cygnet.tunnel.route import Span
 _VERSION = "1.1"
 _LONGEST = 256
 _HARMLESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:@/=_+-#%")
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class UpdownError(CygnetError):
@@ -53,7 +53,7 @@ def full_verb(occasion: Occasion) -> str:
     return f"{occasion.verb}-{client}" + ("-v6" if span.local.version == 6 else "")
 
 
-def environment(occasion: Occasion, path: str = _PATH) -> dict[str, str]:
+def environment(occasion: Occasion, path: str = PATH) -> dict[str, str]:
     """All that the script is told, and nothing else: the daemon's own environment stays out."""
     connection, span = occasion.connection, occasion.span
     here, there = connection.here, connection.there

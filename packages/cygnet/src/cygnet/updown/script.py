@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cygnet.connection.identity import printable
-from cygnet.updown.call import Occasion, UpdownError, environment, full_verb
+from cygnet.updown.call import PATH, Occasion, UpdownError, environment, full_verb
 
 # Where the package puts it, or where the source has it.
 PLACES = (Path("/usr/lib/ipsec/_updown"), Path(__file__).with_name("_updown"))
@@ -39,6 +39,14 @@ class Script:
             raise UpdownError(f"{where} {how}: {lines[-1] if lines else 'it said nothing'}")
 
 
+def clean() -> None:
+    """Take away all firewall rules of our own script, also those of a daemon that died; raises UpdownError."""
+    script = str(_ours())
+    status, output = _execute([script, "clean"], {"PATH": PATH}, script, _SECONDS)
+    if status:
+        raise UpdownError(f"{script} clean: {' '.join(map(printable, output.split()))}")
+
+
 def command_of(occasion: Occasion) -> list[str]:
     """The argument list: leftupdown=, or our own script, which ``ipsec _updown`` means too."""
     here = occasion.connection.here
@@ -48,8 +56,11 @@ def command_of(occasion: Occasion) -> list[str]:
         raise UpdownError(f'"{occasion.connection.name}": {here.side}updown= has an open quote') from None
     if words and words[:2] != ["ipsec", "_updown"]:
         return words
-    script = next((place for place in PLACES if place.exists()), PLACES[0])
-    return [str(script), *(words[2:] or (["iptables"] if here.firewall else []))]
+    return [str(_ours()), *(words[2:] or (["iptables"] if here.firewall else []))]
+
+
+def _ours() -> Path:
+    return next((place for place in PLACES if place.exists()), PLACES[0])
 
 
 def _execute(command: list[str], facts: dict[str, str], where: str, seconds: float) -> tuple[int, bytes]:

@@ -93,11 +93,13 @@ def check(main: MainMode, message: Message, peer_id: Identity, expected: bytes) 
             Notify.AUTHENTICATION_FAILED,
             f"no public key known for {peer_id}: the connection needs its rsasigkey=, or a certificate of a CA we know",
         )
-    if not any(key.verify_hash(signature, expected) for key in keys):
+    proving = next((key for key in keys if key.verify_hash(signature, expected)), None)
+    if proving is None:
         raise Refused(
             Notify.INVALID_SIGNATURE,
             f"the signature of {peer_id} was not made by the private key that belongs to the public key we have for it",
         )
+    main.sa.peer.key = proving.blob
 
 
 def _public_keys(main: MainMode, message: Message, peer_id: Identity) -> list[PublicKey]:
@@ -112,6 +114,8 @@ def _public_keys(main: MainMode, message: Message, peer_id: Identity) -> list[Pu
         if len(sent) > MOST_CERTIFICATES:
             raise Malformed(f"{len(sent)} certificates")
         found.append(main.engine.certificates.verify(sent, peer_id, end.ca))
+    if not found and end.keys_from_dns:
+        found = main.engine.directory.keys(main.sa, main.sa.live.connection, peer_id)
     return found
 
 

@@ -49,6 +49,11 @@ class Exchange(ABC):
         """FreeS/WAN's name for where it is."""
         return self.sa.state
 
+    @property
+    def copies(self) -> int:
+        """How often its last packet went out, while an answer is awaited; 0 if none is."""
+        return self._sends if self._timer else 0
+
     def transmit(self, packet: bytes, awaiting: bool) -> None:
         """Send a packet; if an answer is ``awaiting``, again and again until it comes."""
         self.sent, self._sends, self._replies = packet, 1, 0

@@ -78,6 +78,7 @@ def _hint(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes) -> None:
     main = engine.isakmp.main_mode(sa)
     for notification in message.all(Notification):
         if notification.type in ERRORS and isinstance(main, Initiator):
+            _remember(engine, sa, notification)
             main.refused(notification)
             return
 
@@ -98,6 +99,7 @@ def _notified(engine: Engine, sa: IsakmpSa, notification: Notification) -> None:
 
 def _refused(engine: Engine, sa: IsakmpSa, notification: Notification) -> None:
     main = engine.isakmp.main_mode(sa)
+    _remember(engine, sa, notification)
     if not sa.established:
         if isinstance(main, Initiator):
             main.refused(notification)
@@ -113,6 +115,10 @@ def _refused(engine: Engine, sa: IsakmpSa, notification: Notification) -> None:
     # Not every peer names the SPI; with one negotiation under way there is no doubt.
     for quick in named or (waiting if len(waiting) == 1 else []):
         quick.refused(notification)
+
+
+def _remember(engine: Engine, sa: IsakmpSa, notification: Notification) -> None:
+    engine.roster.contacts.note(sa.path.remote, "notified", str(notification), engine.now)
 
 
 def _answer_probe(engine: Engine, sa: IsakmpSa, probe: Notification) -> None:

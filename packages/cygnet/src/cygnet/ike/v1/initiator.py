@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cygnet.connection.identity import Identity
 from cygnet.ike.fields import Malformed, build
-from cygnet.ike.message import Header, read_clear
+from cygnet.ike.message import Header, Message, read_clear
 from cygnet.ike.numbers import ZERO_COOKIE, Auth, Exchange, Notify
 from cygnet.ike.payloads import Identification, Notification, SecurityAssociation, VendorId
 from cygnet.ike.progress import STATE_MAIN_I1, STATE_MAIN_I2, STATE_MAIN_I3, SUCCESS
@@ -72,9 +73,18 @@ class Initiator(MainMode):
         self.transmit(self.seal(*payloads), awaiting=True)
 
     def _take_identity(self, header: Header, packet: bytes) -> None:
-        message = self.open(header, packet)
-        body = message.body(Identification)
-        peer_id = authentication.identity(message.one(Identification))
+        with self.in_vain():
+            message = self.open(header, packet)
+            peer_id = authentication.identity(message.one(Identification))
+            self._check(message, peer_id)
+        self.answered(packet)
+        self.sent = b""
+        self.sa.peer.id = peer_id
+        self._state("STATE_MAIN_I4", SUCCESS, "ISAKMP SA established")
+        self.engine.isakmp.established(self.sa, message.all(Notification))
+
+    def _check(self, message: Message, peer_id: Identity) -> None:
+        """Raise Refused unless it is the peer of the connection, and has proved it."""
         expected = self.sa.live.connection.there.identity
         if expected is not None and peer_id != expected:
             raise Refused(
@@ -82,12 +92,7 @@ class Initiator(MainMode):
                 f"the peer says that it is {peer_id}, and this connection is for {expected}: set "
                 f"{self.sa.live.connection.there.side}id= to what the peer says, or mend the peer's",
             )
-        authentication.check(self, message, peer_id, self.hash_of(False, body))
-        self.answered(packet)
-        self.sent = b""
-        self.sa.peer.id = peer_id
-        self._state("STATE_MAIN_I4", SUCCESS, "ISAKMP SA established")
-        self.engine.isakmp.established(self.sa, message.all(Notification))
+        authentication.check(self, message, peer_id, self.hash_of(False, message.body(Identification)))
 
     def refused(self, notification: Notification) -> None:
         """The peer says, in clear and so without proof, that it will not go on."""

@@ -8,6 +8,8 @@ I: IDii, proof     -> encrypted  R: IDir, proof
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cygnet.crypto import derive
@@ -170,6 +172,16 @@ class MainMode(exchange.Exchange):
         self.iv = following
         self._keep_iv()
         return message
+
+    @contextmanager
+    def in_vain(self) -> Iterator[None]:
+        """A message that comes to nothing, forged or too early, does not spoil the real one that comes after it."""
+        before = self.iv
+        try:
+            yield
+        except Exception:
+            self.iv = before
+            raise
 
     def _keep_iv(self) -> None:
         if self.sa.keys:

@@ -38,7 +38,7 @@ class QuickResponder(QuickMode):
         self.engine.children.add(self)
         payload, identities, peer_public = self.read(message)
         ours, theirs = self._traffic(identities)
-        chosen = self._settle(payload, self.engine.children.lives_for(self.sa, ours, theirs))
+        chosen = self._settle(payload, self.engine.children.lives_for(self.sa, ours, theirs), ours, theirs)
         if chosen.terms.group:
             self.key_exchange = KeyExchange(chosen.terms.group)
         self.child = self.make_child(chosen, ours, theirs, self.shared(chosen.terms, peer_public))
@@ -54,17 +54,21 @@ class QuickResponder(QuickMode):
         )
         self.transmit(self.seal(self.peer_nonce, payloads), awaiting=True)
 
-    def _settle(self, payload: SecurityAssociation, lives: list[Live]) -> phase_two.ChosenChild:
+    def _settle(
+        self, payload: SecurityAssociation, lives: list[Live], ours: Selector, theirs: Selector
+    ) -> phase_two.ChosenChild:
         """The first of several connections whose terms fit the offer. Raises Refused: what the first one lacks."""
         refusals: list[Refused] = []
         for live in lives:
             self.live = live
             try:
+                if live.connection.there.strangers:
+                    self.engine.strangers.check(self.sa, live.connection, theirs)
                 chosen = self._choose(payload)
             except Refused as refusal:
                 refusals.append(refusal)
             else:
-                self.live = self.engine.roster.personal(live, self.sa)
+                self.live = self.engine.roster.serving(live, self.sa, ours, theirs)
                 return chosen
         self.live = self.engine.roster.personal(lives[0], self.sa)
         raise refusals[0]

@@ -65,16 +65,11 @@ class Responder(MainMode):
     def _take_identity(self, header: Header, packet: bytes) -> None:
         if self.sa.keys is None:
             self.make_keys()
-        before = self.iv
-        try:
+        with self.in_vain():
             message = self._open(header, packet)
             peer_id = authentication.identity(message.one(Identification))
             body = message.body(Identification)
             self._choose_connection(message, peer_id, self.hash_of(True, body))
-        except Exception:
-            # A forged message must not spoil the real one that may come after it.
-            self.iv = before
-            raise
         self._establish(message, peer_id, packet)
 
     def _open(self, header: Header, packet: bytes) -> Message:

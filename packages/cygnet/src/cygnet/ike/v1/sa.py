@@ -33,13 +33,14 @@ class Keys:
 
 @dataclass
 class Peer:
-    """What the peer said or showed that it can do."""
+    """What the peer said or showed that it can do. ``key``: the public one that proved its id, if one did."""
 
     nat_traversal: bool = False
     dead_peer_detection: bool = False
     fragmentation: bool = False
     behind_nat: bool = False
     id: Identity | None = None
+    key: bytes = b""
 
 
 @dataclass(eq=False)

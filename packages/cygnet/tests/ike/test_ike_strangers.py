@@ -1,0 +1,309 @@
+"""Opportunistic encryption, a story each: two gateways whose administrators never met, and what the DNS says of them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+from cygnet.connection.connection import AuthBy, Connection, End, HostKind, Shunt
+from cygnet.connection.identity import Identity, IdType
+from cygnet.connection.secret import RsaSecret, Secrets
+from cygnet.crypto.rsa import PrivateKey
+from cygnet.ike import strangers
+from cygnet.ike.strangers import IDLE, SHUNTED, SHUNTED_IN_DOUBT, State
+from name_server import NameServer
+from simulation import EAST, FAST_CHILD, FAST_IKE, WEST, Box, Network, connection
+
+OE = "private-or-clear#0.0.0.0/0"
+# Behind west and east, and somebody who has nothing.
+CLIENT, SERVER, NOBODY = "10.1.0.5", "10.2.0.5", "198.51.100.7"
+Keys = tuple[PrivateKey, PrivateKey]
+
+
+def reverse(host: str) -> str:
+    return ip_address(host).reverse_pointer
+
+
+def delegation(gateway: str, key: PrivateKey, precedence: int = 10) -> str:
+    text = base64.b64encode(key.public.blob).decode()
+    return f'"X-IPsec-Server({precedence})={gateway}" " {text[:200]}" "{text[200:]}"'
+
+
+def opportunistic(here: str, subnet: str | None = None, **changes: Any) -> Connection:
+    """The conn private-or-clear of a box, for everybody."""
+    everybody = End("right", HostKind.OPPORTUNISTIC, subnet=ip_network("0.0.0.0/0"), keys_from_dns=True)
+    own = End("left", host=ip_address(here), subnet=ip_network(subnet) if subnet else None, interface="eth0")
+    made = Connection(
+        OE, own, everybody, auth_by=AuthBy.RSASIG, ike=FAST_IKE, child=FAST_CHILD, keying_tries=1, rekey=False,
+        failure_shunt=Shunt.PASSTHROUGH,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def street(
+    keys: Keys, names: NameServer, clients: bool = False, east: bool = True, **changes: Any
+) -> tuple[Network, Box, Box]:
+    """Two boxes with the same conn and the keys of their own; ``clients``: for the networks behind them, too."""
+    network = Network()
+    network.names = names
+    for here, net, key in ((WEST, "10.1.0.0/24", keys[0]), (EAST, "10.2.0.0/24", keys[1])):
+        box = network.box(here, secrets=Secrets(private=(RsaSecret((), key),)))
+        if here == WEST or east:
+            box.add(opportunistic(here, net if clients else None, **changes))
+            box.route(OE)
+    return network, network.boxes[WEST], network.boxes[EAST]
+
+
+def known(keys: Keys) -> NameServer:
+    """Both hosts are their own gateways."""
+    pairs = zip((WEST, EAST), keys, strict=True)
+    return NameServer({(reverse(end), "TXT"): [delegation(end, key)] for end, key in pairs})
+
+
+def delegated(keys: Keys) -> NameServer:
+    """The hosts behind the boxes name them; the boxes' own keys are there, too."""
+    names = known(keys)
+    names.records[reverse(CLIENT), "TXT"] = [delegation(WEST, keys[0])]
+    names.records[reverse(SERVER), "TXT"] = ['"v=spf1 -all"', delegation(EAST, keys[1])]
+    return names
+
+
+def meet(box: Box, source: str, destination: str, seconds: float = 5.0) -> object:
+    """A packet, some time, and what becomes of the next packet."""
+    box.traffic(source, destination)
+    box.network.run(seconds)
+    return box.traffic(source, destination)
+
+
+def protected(here: Box, there: Box, source: str, destination: str) -> bool:
+    """Whether a packet passes by an SA."""
+    return here.kernel.deliver(there.kernel, source, destination) == "delivered"
+
+
+def test_the_first_packet_to_a_host_with_a_key_makes_a_tunnel(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys))
+    assert west.traffic(WEST, EAST) == "acquire"
+    network.run(3)
+    assert protected(west, east, WEST, EAST)
+    assert protected(east, west, EAST, WEST)
+    assert (west.pairs(), east.pairs()) == (1, 1)
+    assert network.bugs() == []
+    # Each is the gateway of the other, and the DNS was asked for no more than that.
+    assert {name for name, _ in network.names.asked} == {reverse(WEST), reverse(EAST)}
+
+
+def test_a_host_without_a_key_is_talked_to_in_the_clear_for_a_while(rsa_keys: Keys) -> None:
+    network, west, _ = street(rsa_keys, known(rsa_keys))
+    assert meet(west, WEST, NOBODY) == "clear"
+    assert west.said_in_status(f'"{OE}": {WEST} -> {NOBODY} is shunted %pass: TXT of {reverse(NOBODY)} does not exist')
+    asked = len(network.names.asked)
+    network.run(SHUNTED - 10)
+    assert west.traffic(WEST, NOBODY) == "clear"
+    assert len(network.names.asked) == asked
+    network.run(20)
+    west.kernel.larval_timeout()
+    assert west.traffic(WEST, NOBODY) == "acquire"
+
+
+@pytest.mark.parametrize(("shunt", "outcome"), [(Shunt.DROP, "drop"), (Shunt.REJECT, "drop"), (Shunt.NONE, "acquire")])
+def test_where_the_policy_says_private_nothing_goes_in_the_clear(shunt: Shunt, outcome: str, rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys), failure_shunt=shunt)
+    assert meet(west, WEST, NOBODY) == outcome
+    assert meet(west, WEST, EAST) != outcome
+    assert protected(west, east, WEST, EAST)
+    assert network.bugs() == []
+
+
+def test_what_is_private_is_not_taken_in_the_clear_either(rsa_keys: Keys) -> None:
+    network = Network()
+    network.names = known(rsa_keys)
+    west, east = network.box(WEST), network.box(EAST)
+    east.add(opportunistic(EAST, failure_shunt=Shunt.DROP))
+    east.route(OE)
+    assert west.kernel.deliver(east.kernel, WEST, EAST) == "refused by policy"
+
+
+def test_gateways_serve_the_hosts_behind_them_pair_by_pair(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, delegated(rsa_keys), clients=True)
+    meet(west, CLIENT, SERVER)
+    assert protected(west, east, CLIENT, SERVER)
+    assert protected(east, west, SERVER, CLIENT)
+    # Another host behind the same gateway is another pair, by the same ISAKMP SA.
+    network.names.records[reverse("10.2.0.6"), "TXT"] = [delegation(EAST, rsa_keys[1])]
+    meet(west, CLIENT, "10.2.0.6")
+    assert protected(west, east, CLIENT, "10.2.0.6")
+    assert (west.pairs(), west.isakmp()) == (2, 1)
+    # And a host that names no gateway is spoken to in clear.
+    assert meet(west, CLIENT, "10.2.0.7") == "clear"
+
+
+def test_a_caller_speaks_only_for_hosts_that_name_it(rsa_keys: Keys) -> None:
+    """The record of the client points to a third party: the box that is called does not believe the caller."""
+    names = delegated(rsa_keys)
+    names.records[reverse(CLIENT), "TXT"] = [delegation("203.0.113.66", rsa_keys[0])]
+    _, west, east = street(rsa_keys, names, clients=True)
+    assert meet(west, CLIENT, SERVER, 120) == "clear"
+    assert east.said(
+        f"asks for the traffic of {CLIENT}, and the DNS does not say that it may: its records name another"
+    )
+    assert east.pairs() == 0
+
+
+def test_a_record_with_another_key_does_not_speak_for_the_caller(rsa_keys: Keys) -> None:
+    names = delegated(rsa_keys)
+    names.records[reverse(CLIENT), "TXT"] = [delegation(WEST, rsa_keys[1])]
+    _, west, east = street(rsa_keys, names, clients=True)
+    assert meet(west, CLIENT, SERVER, 120) == "clear"
+    assert east.pairs() == 0
+
+
+def test_a_gateway_that_knows_nothing_of_it_is_no_gateway(rsa_keys: Keys) -> None:
+    """The DNS says that east is a gateway, and east has no opportunistic connection: the next one, then the shunt."""
+    names = delegated(rsa_keys)
+    names.records[reverse(SERVER), "TXT"].append(delegation("203.0.113.66", rsa_keys[1], 20))
+    _, west, _ = street(rsa_keys, names, clients=True, east=False)
+    assert meet(west, CLIENT, SERVER, 300) == "clear"
+    assert {str(sent.path.remote) for sent in west.network.from_box(west)} == {EAST, "203.0.113.66"}
+
+
+def test_a_record_that_names_ourselves_is_no_way_out(rsa_keys: Keys) -> None:
+    names = delegated(rsa_keys)
+    names.records[reverse(SERVER), "TXT"] = [delegation(WEST, rsa_keys[0])]
+    network, west, _ = street(rsa_keys, names, clients=True)
+    assert meet(west, CLIENT, SERVER) == "clear"
+    assert list(network.from_box(west)) == []
+
+
+def test_a_host_with_a_name_only_can_call_and_not_be_called(rsa_keys: Keys) -> None:
+    """FreeS/WAN's initiate-only form: the key stands at the caller's name, its address has no record."""
+    names = known(rsa_keys)
+    del names.records[reverse(WEST), "TXT"]
+    text = base64.b64encode(rsa_keys[0].public.blob).decode()
+    names.records["road.example.org", "KEY"] = [f"16896 4 1 {text}"]
+    network = Network()
+    network.names = names
+    own = {"id": Identity(IdType.FQDN, b"road.example.org")}
+    for here, key, ends in ((WEST, rsa_keys[0], own), (EAST, rsa_keys[1], {})):
+        made = opportunistic(here)
+        box = network.box(here, secrets=Secrets(private=(RsaSecret((), key),)))
+        box.add(replace(made, here=replace(made.here, **ends)))
+        box.route(OE)
+    west, east = network.boxes[WEST], network.boxes[EAST]
+    assert meet(east, EAST, WEST) == "clear"
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
+    assert protected(east, west, EAST, WEST)
+
+
+def test_a_host_with_nothing_but_a_key_is_its_own_gateway(rsa_keys: Keys) -> None:
+    """As the guide has it for whoever accepts: a KEY record in the reverse map."""
+    names = NameServer()
+    for end, key in zip((WEST, EAST), rsa_keys, strict=True):
+        names.records[reverse(end), "KEY"] = [f"16896 4 1 {base64.b64encode(key.public.blob).decode()}"]
+    _, west, east = street(rsa_keys, names)
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
+
+
+def test_both_ends_at_once_come_to_one_tunnel(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys))
+    west.traffic(WEST, EAST)
+    east.traffic(EAST, WEST)
+    network.run(120)
+    assert protected(west, east, WEST, EAST)
+    assert protected(east, west, EAST, WEST)
+    assert (west.pairs(), east.pairs()) == (1, 1)
+    assert (len(west.engine.strangers.pairs), len(east.engine.strangers.pairs)) == (1, 1)
+    assert network.bugs() == []
+
+
+def test_a_dns_that_is_down_is_doubt_for_a_minute_only(rsa_keys: Keys) -> None:
+    names = known(rsa_keys)
+    names.dead = True
+    network, west, east = street(rsa_keys, names)
+    assert meet(west, WEST, EAST, 40) == "clear"
+    names.dead = False
+    network.run(SHUNTED_IN_DOUBT)
+    west.kernel.larval_timeout()
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
+
+
+def test_a_key_that_changes_counts_once_the_old_records_time_is_over(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys), key_life=600.0, ike_lifetime=600.0)
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
+    network.names.records[reverse(EAST), "TXT"] = [delegation(EAST, rsa_keys[0])]
+    network.run(700)
+    west.kernel.larval_timeout()
+    assert meet(west, WEST, EAST, 120) == "clear"
+    assert west.said("was not made by the private key that belongs to the public key we have for it")
+
+
+@pytest.mark.parametrize("authentic", [True, False])
+def test_authenticated_answers_can_be_demanded(authentic: bool, rsa_keys: Keys) -> None:
+    names = known(rsa_keys)
+    names.authentic = authentic
+    _, west, east = street(rsa_keys, names, dnssec=True)
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST) is authentic
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_configured_tunnel_goes_before_an_opportunistic_one(first: bool, rsa_keys: Keys) -> None:
+    network = Network()
+    network.names = delegated(rsa_keys)
+    west = network.box(WEST, secrets=Secrets(private=(RsaSecret((), rsa_keys[0]),)))
+    both = [connection(WEST, EAST, auth_by=AuthBy.RSASIG), opportunistic(WEST, "10.1.0.0/24")]
+    for one in both if first else reversed(both):
+        west.add(one)
+        west.route(one.name)
+    assert west.traffic(CLIENT, SERVER) == "acquire"
+    assert not west.engine.strangers.pairs
+    assert west.said("asks for the tunnel")
+
+
+def test_a_pair_ends_when_nothing_comes_any_more(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys), key_life=28800.0, ike_lifetime=28800.0)
+    meet(west, WEST, EAST)
+    for _ in range(4):
+        assert protected(west, east, WEST, EAST)
+        assert protected(east, west, EAST, WEST)
+        network.run(IDLE - 50)
+    assert (west.pairs(), east.pairs()) == (1, 1)
+    network.run(3 * IDLE)
+    assert (west.pairs(), east.pairs()) == (0, 0)
+    assert (west.engine.strangers.pairs, east.engine.strangers.pairs) == ({}, {})
+
+
+def test_what_a_connection_had_goes_with_it(rsa_keys: Keys) -> None:
+    _, west, _ = street(rsa_keys, known(rsa_keys))
+    meet(west, WEST, EAST)
+    meet(west, WEST, NOBODY)
+    west.engine.delete(OE, west.network.now)
+    assert (west.kernel.sas, west.kernel.policies, west.engine.strangers.pairs) == ({}, {}, {})
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(strangers, "MOST_PAIRS", 100)
+    yield 100
+
+
+def test_a_thousand_strangers_leave_a_bounded_table_and_what_stands_alone(rsa_keys: Keys, small: int) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys))
+    meet(west, WEST, EAST)
+    for number in range(1000):
+        west.traffic(WEST, f"203.0.113.{number % 250}" if number < 250 else f"198.18.{number // 250}.{number % 250}")
+        network.run(0.06)
+        assert len(west.engine.strangers.pairs) <= small
+    assert protected(west, east, WEST, EAST)
+    states = {pair.state for pair in west.engine.strangers.pairs.values()}
+    assert State.UP in states
+    network.run(2 * SHUNTED)
+    assert [pair.state for pair in west.engine.strangers.pairs.values()] in ([State.UP], [])
+    assert network.bugs() == []
