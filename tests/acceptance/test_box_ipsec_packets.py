@@ -3,7 +3,8 @@
     host 10.1.0.2 -- box-a 192.0.2.1 ==== WAN ==== provider -- 192.0.2.2 box-b -- host 10.2.0.2 and others
 
 The provider is a router in box-b, of whose two networks the inner one takes packets of 1,400 bytes.  A plain route
-leads everywhere, and the boxes forward all the time: what is not held back goes in clear, and is seen on the wire.
+leads everywhere, and the boxes forward all the time, without a firewall: what IPsec does not hold back goes in clear,
+and is seen on the wire.
 """
 
 from __future__ import annotations
@@ -146,12 +147,30 @@ def more_networks(made: Offices) -> Iterator[None]:
     made.a.box.run(f"ip route del {FAR}")
 
 
+@contextlib.contextmanager
+def no_firewall(made: Offices) -> Iterator[None]:
+    """What the boxes' firewalls would stop is left to IPsec."""
+    for side, _ in made.both:
+        side.box.all_of(
+            "iptables-save >/tmp/rules",
+            "for table in $(sed -n 's/^[*]//p' /tmp/rules); do iptables -w -t $table -F; done",
+            *(f"iptables -w -P {chain} ACCEPT" for chain in ("INPUT", "FORWARD", "OUTPUT")),
+        )
+    yield
+    for side, _ in made.both:
+        side.box.text("iptables-restore -w </tmp/rules")
+
+
 @pytest.fixture(scope="module")
 def daemons(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
     """Two boxes whose daemons run, and have routed what is to be routed; no tunnel is up."""
     for box in boxes.values():
         box.log_in()
-    with quiet_wire(*boxes.values()), offices(boxes, capture) as made, provider(made), more_networks(made):
+    with contextlib.ExitStack() as scene:
+        scene.enter_context(quiet_wire(*boxes.values()))
+        made = scene.enter_context(offices(boxes, capture))
+        for part in (no_firewall, provider, more_networks):
+            scene.enter_context(part(made))
         configure(made.a, CONNECTIONS_A, SECRETS, SETUP_A)
         configure(made.b, CONNECTIONS_B, SECRETS)
         for side, _ in made.both:
