@@ -3,7 +3,8 @@
     host 10.1.0.2 -- box-a 192.0.2.1 ==== WAN ==== provider -- 192.0.2.2 box-b -- host 10.2.0.2 and others
 
 The provider is a router in box-b, of whose two networks the inner one takes packets of 1,400 bytes.  A plain route
-leads everywhere, and the boxes forward all the time: what is not held back goes in clear, and is seen on the wire.
+leads everywhere, and the boxes forward all the time, without a firewall: what IPsec does not hold back goes in clear,
+and is seen on the wire.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pytest
 from box import Box
 from capture import Capture, Frame, kinds
 from keying import LINK, PATIENCE, configure, conn, forget, log, up
-from offices import PATTERN, Offices, Side, offices, quiet_wire, read_sas, wan_of, xfrm_errors
+from offices import PATTERN, PLAIN_ROUTE_METRIC, Offices, Side, offices, quiet_wire, read_sas, wan_of, xfrm_errors
 
 pytestmark = pytest.mark.once
 
@@ -28,8 +29,8 @@ MTU = 1420
 SETUP_A = f"\thidetos=no\n\toverridemtu={MTU}\n"
 PSK = ("authby=secret", "pfs=no")
 HERE = "leftsubnet=10.1.0.0/24"
-# More networks of the host behind box-b.
-FAR = "10.16.0.0/12"
+# More networks of the host behind box-b, and one of that behind box-a.
+FAR, NEAR = "10.16.0.0/12", "10.11.0.0/24"
 ROAD, STRANGE = 28, 29
 PATH = 1400
 PROVIDER = "192.0.2.254"
@@ -67,7 +68,7 @@ SHUNTS = {
 
 def to(number: int, name: str, *lines: str) -> str:
     """A conn to one of the other networks."""
-    return conn(name, HERE, f"rightsubnet=10.{number}.0.0/24", *lines, lans=False)
+    return conn(name, f"rightsubnet=10.{number}.0.0/24", *lines, lans=False)
 
 
 CONNECTIONS_A = "".join(
@@ -75,15 +76,15 @@ CONNECTIONS_A = "".join(
         conn("net", *PSK, "auto=route"),
         conn("rival", *PSK, "right=192.0.2.3", "auto=add"),
         conn("hosts", *PSK, "auto=add", lans=False),
-        to(ROAD, "road", *PSK, "auto=add"),
-        *(to(one.number, name, *one.lines, "auto=route") for name, one in SHUNTS.items()),
+        to(ROAD, "road", *PSK, f"leftsubnet={NEAR}", "auto=add"),
+        *(to(one.number, name, HERE, *one.lines, "auto=route") for name, one in SHUNTS.items()),
     )
 )
 CONNECTIONS_B = "".join(
     (
         conn("net", *PSK, "auto=add"),
         conn("hosts", *PSK, "auto=add", lans=False),
-        to(ROAD, "road", *PSK, "left=%any", "auto=add"),
+        to(ROAD, "road", *PSK, "left=%any", f"leftsubnet={NEAR}", "auto=add"),
     )
 )
 
@@ -104,25 +105,36 @@ def provider(made: Offices) -> Iterator[None]:
         f"sysctl -q -w net.ipv6.conf.{wan}.disable_ipv6=1",
         f"ip link set {wan} up mtu {PATH}",
         f"ip address add {made.b.wan}/24 dev {wan}",
-        f"ip route add {made.a.lan} via {made.a.wan}",
+        *(f"ip route add {net} via {made.a.wan}" for net in (made.a.lan, NEAR)),
         *(f"ip -n provider link set {link} up" for link in ("lo", wan, f"inner mtu {PATH}")),
         f"ip -n provider address add {PROVIDER}/32 dev lo",
         *(f"{its} net.ipv4.conf.{link}.proxy_arp=1 net.ipv4.neigh.{link}.proxy_delay=0" for link in (wan, "inner")),
         f"{its} net.ipv4.ip_forward=1",
         f"ip -n provider route add {made.a.wan} dev {wan}",
         f"ip -n provider route add {made.b.wan} dev inner",
-        f"ip -n provider route add {made.a.lan} via {made.a.wan}",
+        *(f"ip -n provider route add {net} via {made.a.wan}" for net in (made.a.lan, NEAR)),
         *(f"ip -n provider route add {net} via {made.b.wan}" for net in (made.b.lan, FAR)),
     )
     yield
-    box.all_of(f"ip link del {wan}", f"ip -n provider link set {wan} netns 1", "ip netns del provider")
+    box.all_of(
+        f"ip link del {wan}",
+        f"ip -n provider link set {wan} netns 1",
+        "ip netns del provider",
+        f"ip link set {wan} up",
+        f"ip address add {made.b.wan}/24 dev {wan}",
+        f"ip route add {made.a.lan} via {made.a.wan} metric {PLAIN_ROUTE_METRIC}",
+    )
 
 
 @contextlib.contextmanager
 def more_networks(made: Offices) -> Iterator[None]:
-    """The host behind box-b has an address in each; and both boxes forward, whoever would have them stop."""
+    """The hosts have an address in each; and both boxes forward, whoever would have them stop."""
     numbers = [ROAD, STRANGE, *(one.number for one in SHUNTS.values())]
-    made.a.box.text(f"ip route add {FAR} via {made.b.wan}")
+    made.a.box.all_of(
+        f"ip route add {FAR} via {made.b.wan}",
+        f"ip route add {NEAR} via {made.a.host}",
+        "ip -n host address add 10.11.0.2/32 dev eth0",
+    )
     made.b.box.all_of(
         f"ip route add {FAR} via {made.b.host}",
         *(f"ip -n host address add 10.{number}.0.2/32 dev eth0" for number in numbers),
@@ -135,12 +147,30 @@ def more_networks(made: Offices) -> Iterator[None]:
     made.a.box.run(f"ip route del {FAR}")
 
 
+@contextlib.contextmanager
+def no_firewall(made: Offices) -> Iterator[None]:
+    """What the boxes' firewalls would stop is left to IPsec."""
+    for side, _ in made.both:
+        side.box.all_of(
+            "iptables-save >/tmp/rules",
+            "for table in $(sed -n 's/^[*]//p' /tmp/rules); do iptables -w -t $table -F; done",
+            *(f"iptables -w -P {chain} ACCEPT" for chain in ("INPUT", "FORWARD", "OUTPUT")),
+        )
+    yield
+    for side, _ in made.both:
+        side.box.text("iptables-restore -w </tmp/rules")
+
+
 @pytest.fixture(scope="module")
 def daemons(boxes: dict[str, Box], capture: Capture) -> Iterator[Offices]:
     """Two boxes whose daemons run, and have routed what is to be routed; no tunnel is up."""
     for box in boxes.values():
         box.log_in()
-    with quiet_wire(*boxes.values()), offices(boxes, capture) as made, provider(made), more_networks(made):
+    with contextlib.ExitStack() as scene:
+        scene.enter_context(quiet_wire(*boxes.values()))
+        made = scene.enter_context(offices(boxes, capture))
+        for part in (no_firewall, provider, more_networks):
+            scene.enter_context(part(made))
         configure(made.a, CONNECTIONS_A, SECRETS, SETUP_A)
         configure(made.b, CONNECTIONS_B, SECRETS)
         for side, _ in made.both:
@@ -231,16 +261,20 @@ def with_checksum(data: bytes, at: int) -> bytes:
 # The promises
 
 
-CALLERS = {"routed": ("10.2.0.2", "", 2), "from-anywhere": (f"10.{ROAD}.0.2", "road", 4)}
+# The hosts of a tunnel; how it is brought up, if not by a packet; and how many SAs there are then.
+CALLERS = {
+    "routed": ("10.1.0.2", "10.2.0.2", "", 2),
+    "from-anywhere": ("10.11.0.2", f"10.{ROAD}.0.2", "road", 4),
+}
 
 
-@pytest.mark.parametrize(("theirs", "name", "sas"), CALLERS.values(), ids=CALLERS)
-def test_packets_wait_for_their_tunnel(daemons: Offices, theirs: str, name: str, sas: int) -> None:
+@pytest.mark.parametrize(("ours", "theirs", "name", "sas"), CALLERS.values(), ids=CALLERS)
+def test_packets_wait_for_their_tunnel(daemons: Offices, ours: str, theirs: str, name: str, sas: int) -> None:
     """A packet that asks for a tunnel goes through it; who answers sends nothing in clear from its answer on"""
     a, b = daemons.a, daemons.b
     mark, before = daemons.wire.mark(), xfrm_errors(a.box)
     # Given a host that sends in clear all the time, for its box has routed nothing yet,
-    behind(b, "calls", calling(a.host, "-I", theirs))
+    behind(b, "calls", calling(ours, "-I", theirs))
     # when the other side asks for the tunnel: one packet does, or a command,
     if name:
         up(a, name)

@@ -248,10 +248,16 @@ def test_a_connection_is_added_once() -> None:
         west.add(connection(WEST, EAST))
 
 
-@pytest.mark.parametrize(
-    ("shunt", "fate"), [(Shunt.NONE, "acquire"), (Shunt.DROP, "drop"), (Shunt.PASSTHROUGH, "clear")]
-)
-def test_a_routed_connection_that_fails_leaves_its_failureshunt(shunt: Shunt, fate: str) -> None:
+FATES = [
+    (Shunt.NONE, "acquire", "%trap"),
+    (Shunt.DROP, "drop", "%drop"),
+    (Shunt.REJECT, "reject", "%reject"),
+    (Shunt.PASSTHROUGH, "clear", "%pass"),
+]
+
+
+@pytest.mark.parametrize(("shunt", "fate", "word"), FATES)
+def test_a_routed_connection_that_fails_leaves_its_failureshunt(shunt: Shunt, fate: str, word: str) -> None:
     network, west, _ = pair(failure_shunt=shunt, keying_tries=1)
     network.tamper = lambda _path, _packet: None
     west.route()
@@ -259,6 +265,7 @@ def test_a_routed_connection_that_fails_leaves_its_failureshunt(shunt: Shunt, fa
     network.run(200)
     west.kernel.larval_timeout()
     assert west.kernel.traffic("10.1.0.5", "10.2.0.5") == fate
+    assert west.engine.status()[0].endswith(f"eroute owner: #0; {word}")
 
 
 def test_traffic_brings_a_routed_connection_up() -> None:

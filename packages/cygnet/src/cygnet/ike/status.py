@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cygnet.connection.connection import Connection, End, fingerprint
+from cygnet.connection.connection import Connection, End, Type, fingerprint
 from cygnet.connection.local import away
 from cygnet.errors import CygnetError
 from cygnet.ike.initiation import serves
 from cygnet.ike.live import Child, Live
+from cygnet.tunnel.route import Routing
 
 if TYPE_CHECKING:
     from cygnet.ike.engine import Engine
@@ -64,7 +65,8 @@ def _connection(engine: Engine, live: Live) -> list[str]:
     connection = live.connection
     routing = engine.tunnels.routing(connection.name)
     owner = f"#{live.newest.sa.serial}" if live.newest else "#0"
-    lines = [f"{live.label}: {_end(connection.here)}...{_end(connection.there)}; {routing}; eroute owner: {owner}"]
+    ends, fate = f"{_end(connection.here)}...{_end(connection.there)}", _fate(connection, routing)
+    lines = [f"{live.label}: {ends}; {routing}; eroute owner: {owner}{fate}"]
     if live.instance:
         return lines
     tries = connection.keying_tries or "%forever"
@@ -77,6 +79,19 @@ def _connection(engine: Engine, live: Live) -> list[str]:
     if live.newest is None and (reason or live.why):
         lines.append(f"{live.label}:   not up: {f'it waits: {reason}' if reason else live.why}")
     return lines
+
+
+def _fate(connection: Connection, routing: str) -> str:
+    """What becomes of traffic for which there is no SA, in ipsec_eroute(5)'s words."""
+    shunts = {Type.DROP.value: "; %drop", Type.REJECT.value: "; %reject", Type.PASSTHROUGH.value: "; %pass"}
+    match routing:
+        case Routing.TRAP.value:
+            return "; %trap"
+        case Routing.FAILED.value:
+            return shunts.get(connection.failure_shunt.value, "")
+        case Routing.UP.value:
+            return shunts.get(connection.type.value, "")
+    return ""
 
 
 def _end(end: End) -> str:
