@@ -21,7 +21,7 @@ CONFIGURATION, SECRETS = "/etc/ipsec.conf", "/etc/ipsec.secrets"
 # Where both are meanwhile, as they were.
 STOCK = "/root/stock"
 LINK = "/run/service/ipsec"
-# A command takes its seconds on a 486: only where there is something to stop.
+# Where there is no link, nothing runs: starting Python to be told so takes seconds.
 STOP = f"test ! -e {LINK} || ipsec setup stop"
 # How long a machine that is busy with something else may take for a negotiation.
 PATIENCE = 90
