@@ -55,7 +55,7 @@ def create_interface(name: str, if_id: int, physical: str, mtu: int = 0) -> None
         netlink.ask(_NEWLINK, body + attribute(_LINKINFO, info), ACK | CREATE)
 
 
-def delete_interface(name: str, unless_over: int = 0) -> None:
+def delete_interface(name: str, unless_over: int = -1) -> None:
     """Remove an XFRM interface; another's interface of that name is not touched, and refused."""
     with rtnetlink() as netlink, sentence(f"remove {name}"):
         for index, found, kind, below in _links(netlink):
