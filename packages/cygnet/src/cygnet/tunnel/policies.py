@@ -12,8 +12,8 @@ from cygnet.kernel import ours
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.tunnel.route import Span
 
-# Among policies of the same size the tunnel wins over the shunt, and that over the guard. XFRM does the same for drop and
-# reject: only the number tells them apart.
+# Among policies of the same size the tunnel wins over the shunt, and that over the guard. What XFRM does for reject is
+# what it does for drop: only the number tells them apart.
 _TUNNEL, _REJECT, _SHUNT, _GUARD = range(4)
 _INBOUND = (Direction.IN, Direction.FORWARD)
 _WIDEST = 8 * 256 + 8
