@@ -42,7 +42,7 @@ def stock() -> str:
 
 
 def policy() -> str:
-    text = re.sub(r"^(zone lan .*)", r"\1 fd00:1::/64", stock(), flags=re.MULTILINE)
+    text = re.sub(r"^zone lan .*", "zone lan $LAN 10.1.0.0/24 fd00:1::/64", stock(), flags=re.MULTILINE)
     return text.replace("\nike wan\n", "\nike wan from 192.0.2.2\n") + MORE
 
 

@@ -16,7 +16,7 @@ from box import Box
 from capture import Capture, holds, kinds
 from guide import KEY, printed_files, session, type_in
 from keying import LINK, PATIENCE, SECRETS, RsaKey, forget, make_key, take_over, up, write
-from offices import INNER, PATTERN, Offices, Side, carried, offices, quiet_wire, read_sas, wan_of
+from offices import INNER, PATTERN, Offices, Side, carried, lan_of, offices, quiet_wire, read_sas, wan_of
 
 pytestmark = pytest.mark.once
 
@@ -70,8 +70,10 @@ def files_of(who: str, keys: Mapping[str, RsaKey]) -> dict[str, str]:
 def prepare(side: Side, peer: Side, files: Mapping[str, str]) -> None:
     """The networks of the guide behind a box, a default route, and its files."""
     nets = [f"10.{side.number}.{net}" for net in (1, 2, 9)]
+    lan = lan_of(side.box)
     side.box.all_of(
-        *(f"ip address add {net}.1/24 dev inside && ip -n host address add {net}.2/24 dev eth0" for net in nets),
+        "iptables-save >/tmp/rules",
+        *(f"ip address add {net}.1/24 dev {lan} && ip -n host address add {net}.2/24 dev eth0" for net in nets),
         f"ip route add default via {peer.wan} dev {wan_of(side.box)}",
         "mkdir -p /etc/ipsec.road",
     )
@@ -82,7 +84,7 @@ def prepare(side: Side, peer: Side, files: Mapping[str, str]) -> None:
 def restore(side: Side, peer: Side) -> None:
     """The box as it was."""
     forget(side)
-    side.box.run("iptables -P FORWARD ACCEPT; iptables -F FORWARD; ip link del gre-east || ip link del gre-west")
+    side.box.run("iptables-restore </tmp/rules; ip link del gre-east || ip link del gre-west")
     side.box.run(f"rm -r /etc/ipsec.road /etc/ipsec.d/who; ip route del default via {peer.wan}")
 
 
@@ -210,7 +212,7 @@ def test_gre_goes_over_ipsec(guide: Guide, west: Side) -> None:
 def test_a_piece_of_the_office_is_elsewhere(guide: Guide, west: Side, east: Side) -> None:
     """An extruded subnet: machines of the office reach the piece as neighbours, untouched, by proxy ARP and ESP"""
     guide.has("An extruded subnet")
-    card = west.box.text("cat /sys/class/net/inside/address")
+    card = west.box.text(f"cat /sys/class/net/{lan_of(west.box)}/address")
     assert card in west.at_host("ip neigh show 10.1.0.242")[0]
     assert "10.1.0.24" not in west.at_host("ip route")[0]
     before = carried(west.box)
