@@ -129,6 +129,8 @@ def run(words: list[str]) -> int:
     """The command."""
     given, _ = parse("ipsec barf", USAGE, OPTIONS, words)
     lines = number("ipsec barf", "--maxlines", given.get("--maxlines", "1000"), range(1, 100_001))
+    # What most sections need is read here once, not by the process of each: on a 486 that is felt.
+    from cygnet.cli import look, policy, verify  # noqa: F401
     from cygnet.cli.censor import Net
     from cygnet.cli.service import pid
 
