@@ -49,6 +49,13 @@ def test_a_box_without_the_file_and_a_stock_box_run_no_ipsec(box: Box) -> None:
     assert box.shell("base ipsec", "wants_ipsec").returncode == 1
 
 
+def test_a_policy_group_is_enough(box: Box) -> None:
+    box.write("etc/ipsec.d/policies/private-or-clear", "")
+    assert box.shell("base ipsec", "wants_ipsec").returncode == 1
+    box.write("etc/ipsec.d/policies/private-or-clear", "0.0.0.0/0\n")
+    assert box.shell("base ipsec", "wants_ipsec").returncode == 0
+
+
 def test_the_service_is_among_those_that_a_boot_starts(box: Box) -> None:
     box.write("etc/ipsec.conf", "version 2\nconn office\n\tauto=start\n")
     for program in ("sysctl", "ip"):
