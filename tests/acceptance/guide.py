@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from offices import Side, wan_of
+from offices import Side, lan_of, wan_of
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/guide.md"
 FILE = re.compile(r"# (?P<file>/\S+) on (?P<who>\w+)\n")
@@ -70,13 +70,19 @@ def type_in(typed: Typed, sides: Mapping[str, Side], fails: bool = False) -> str
     who, _, pc = typed.who.partition("-")
     side, command = sides[who], typed.command
     if not pc:
-        command = re.sub(r"\beth1\b", "inside", re.sub(r"\beth0\b", wan_of(side.box), command))
+        command = on_this_board(command, side)
     output, status = (side.at_host if pc else side.box.run)(command, SECONDS)
     assert (status != 0) is fails, f"{typed.who}# {command} ended with status {status}: {output}"
     for shown in typed.answer:
-        wanted = re.sub(r"\beth1\b", "inside", shown) if not pc else shown
+        wanted = on_this_board(shown, side) if not pc else shown
         assert any(matches(line, wanted) for line in output.splitlines()), f"{wanted!r} is not in: {output}"
     return output
+
+
+def on_this_board(text: str, side: Side) -> str:
+    """With the names that its interfaces have."""
+    names = {"eth0": wan_of(side.box), "eth1": lan_of(side.box)}
+    return re.sub(r"\beth[01]\b", lambda found: names[found[0]], text)
 
 
 def matches(line: str, shown: str) -> bool:

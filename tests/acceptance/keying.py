@@ -21,6 +21,8 @@ CONFIGURATION, SECRETS = "/etc/ipsec.conf", "/etc/ipsec.secrets"
 # Where both are meanwhile, as they were.
 STOCK = "/root/stock"
 LINK = "/run/service/ipsec"
+# Where there is no link, nothing runs: starting Python to be told so takes seconds.
+STOP = f"test ! -e {LINK} || ipsec setup stop"
 # How long a machine that is busy with something else may take for a negotiation.
 PATIENCE = 90
 RSA_BITS = 2048
@@ -101,12 +103,12 @@ def forget(side: Side) -> None:
 
 def stop(side: Side) -> None:
     """No daemon, and nobody who would start it again."""
-    side.box.run(f"ipsec setup stop; rm -f {LINK}", PATIENCE)
+    side.box.run(f"{STOP}; rm -f {LINK}", PATIENCE)
 
 
 def start(side: Side) -> None:
     """Start the daemon, or start it anew; it answers when this returns."""
-    side.box.run("ipsec setup stop", PATIENCE)
+    side.box.run(STOP, PATIENCE)
     side.box.text("ipsec setup start", PATIENCE)
 
 

@@ -110,9 +110,9 @@ def test_a_daemon_that_starts_anew_lets_nothing_out(standing: Offices) -> None:
         established(standing)
     side.box.text("kill $(cat /tmp/pinging)")
     assert_carries(standing)
+    # While nobody listens the box refuses IKE by ICMP; not one ping is in clear.
     frames = standing.wire.since(mark)
-    # Who calls the daemon meanwhile hears that its port is closed, and that is all that there is in clear.
-    assert kinds(frames).keys() <= {"esp", "ike", "icmp", "arp", "ipv6"}
+    assert kinds(frames).keys() <= {"esp", "ike", "arp", "ipv6", "icmp"}
     assert not holds(frames, PATTERN)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from box import Box
 from keying import PROJECT, write
-from offices import NETWORK, PATIENCE, POLICY, Offices, lan_of, together, wan_of
+from offices import NETWORK, PATIENCE, PLAIN_ROUTE_METRIC, POLICY, Offices, lan_of, together, wan_of
 
 PROGRAM = Path(__file__).parent / "on_target/zones"
 TABLE = "/tmp/zones.table"
@@ -139,6 +139,8 @@ def add_zones(made: Offices) -> None:
             f"ip address add 2001:db8::{side.number}/64 dev {wan} nodad",
         )
     box.all_of(f"ip route add default via {made.b.wan}", "ip route add default via 2001:db8::2")
+    # A tunnel to everything is less to the point than the offices' plain route.
+    made.b.box.text(f"ip route del {made.a.lan} metric {PLAIN_ROUTE_METRIC}")
 
 
 def remove_zones(made: Offices) -> None:
@@ -146,6 +148,7 @@ def remove_zones(made: Offices) -> None:
     for name in MORE:
         made.a.box.run(f"ip link del {name}; ip netns del {name}")
     made.a.box.run("ip -4 route del default; ip -6 route del default")
+    made.b.box.text(f"ip route add {made.a.lan} via {made.a.wan} metric {PLAIN_ROUTE_METRIC}")
 
 
 def tell(made: Offices, policy: str, false: Iterable[Promise], folder: Path) -> Told:

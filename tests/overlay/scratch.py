@@ -8,7 +8,10 @@ to the stand-ins. What needs only built-ins runs under both shells.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,14 +56,21 @@ class Box:
     def run(
         self, argv: Sequence[str], shell: Sequence[str] = SH, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        process = subprocess.Popen(
             [*shell, *argv],
             env=self.environment(environment),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
-            check=False,
+            start_new_session=True,
         )
+        try:
+            output, errors = process.communicate(timeout=30)
+        finally:
+            # What it left running in the background ends with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def script(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.run([str(self.root / LIBRARY / name), *arguments], **environment)

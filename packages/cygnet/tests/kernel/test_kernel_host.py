@@ -155,21 +155,25 @@ def test_neither_owner_takes_or_removes_what_is_the_others(kernel: Xfrm) -> None
     by_hand.close()
 
 
-def test_a_path_to_a_peer_that_the_other_owner_sends_to_stays(kernel: Xfrm, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This kernel may have no ESP, so the SA is only said to be there."""
-    sas = [(SaKey(PEER, "esp", 0x200), ours.MANUAL_REQIDS.start + 0x200), (SaKey(GATEWAY, "esp", 0x1001), 0x4000)]
-    kernel.add_path(PEER, "va", None)
-    kernel.add_path(GATEWAY, "va", None)
-    monkeypatch.setattr(kernel, "list_sas", lambda: sas)
-    monkeypatch.setattr(kernel, "delete_sa", lambda _key: None)
-    kernel.delete_path(PEER)
+@pytest.mark.parametrize("peer", ["203.0.113.9", "2001:db8:9::9"])
+def test_each_owner_has_a_path_of_its_own_to_one_peer(kernel: Xfrm, peer: str) -> None:
+    """The rule for both is there until the last path has gone."""
+    by_hand, remote, family = Xfrm(lambda _: None, ours.MANUAL), ip_address(peer), "-6" if ":" in peer else "-4"
+    for one in (kernel, by_hand, kernel, by_hand):
+        one.add_path(remote, "va", None)
+    assert ip(family, "route", "show", "table", "51").count(peer) == 2
+    kernel.delete_path(remote)
+    kernel.delete_path(remote)
     kernel.flush()
-    assert "192.0.2.2 dev va" in ip("route", "show", "table", "51")
-    assert "192.0.2.254" not in ip("route", "show", "table", "51")
-    assert "fwmark" in ip("rule")
-    monkeypatch.setattr(kernel, "list_sas", list)
+    assert ip(family, "route", "show", "table", "51").count(peer) == 1
+    assert "fwmark" in ip(family, "rule")
+    by_hand.delete_path(remote)
+    kernel.add_path(remote, "va", None)
+    by_hand.flush()
+    assert ip(family, "route", "show", "table", "51").count(peer) == 1
     kernel.flush()
-    assert "fwmark" not in ip("rule")
+    assert "fwmark" not in ip(family, "rule")
+    by_hand.close()
 
 
 @pytest.mark.usefixtures("namespace")
@@ -276,9 +280,6 @@ def test_ike_and_esp_find_the_peer_beside_a_route_to_it_into_a_tunnel() -> None:
     paths.delete(far)
     paths.delete(far)
     assert "dev vb" in ip("route", "get", "203.0.113.9", "mark", "0x40000000")
-    assert "fwmark" in ip("rule")
-    paths.delete(PEER)
-    assert "fwmark" not in ip("rule")
 
 
 @pytest.mark.usefixtures("namespace")

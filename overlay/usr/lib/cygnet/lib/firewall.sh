@@ -31,7 +31,8 @@ both_ways() {
 # closed_rules 4|6: loopback; SSH from the LAN; on the WAN IKE, ESP, AH and DHCP. Nothing is forwarded. The chains have
 # the names that a policy's have, which may be loaded over them.
 closed_rules() {
-	printf '*raw\n:sources -\n-A PREROUTING -j sources\nCOMMIT\n*mangle\n:passing -\n-A FORWARD -j passing\nCOMMIT\n'
+	printf '*raw\n:sources -\n-A PREROUTING -j sources\nCOMMIT\n*mangle\n:arriving -\n:passing -\n:leaving -\n'
+	printf -- '-A INPUT -j arriving\n-A FORWARD -j passing\n-A OUTPUT -j leaving\nCOMMIT\n'
 	printf '*nat\n:forwards -\n:masquerade -\n-A PREROUTING -j forwards\n-A POSTROUTING -j masquerade\nCOMMIT\n'
 	printf '*filter\n:INPUT DROP\n:FORWARD DROP\n:OUTPUT DROP\n:to-box -\n:through -\n:from-box -\n'
 	printf -- '-A INPUT -j to-box\n-A FORWARD -j through\n-A OUTPUT -j from-box\n'

@@ -145,8 +145,11 @@ class Manual:
         left = [policy for policy in self.kernel.list_policies() if policy.if_id == route.if_id]
         if not any(other.direction is Direction.OUT and other.destination == route.span.theirs for other in left):
             self.attempt(partial(self._call, one, "unroute"))
-        if remote not in {key.destination for key, _ in self.kernel.list_sas()}:
+        sas = {key: reqid for key, reqid in self.kernel.list_sas() if reqid in ours.MANUAL_REQIDS}
+        if remote not in {key.destination for key in sas}:
             self.attempt(partial(self.kernel.delete_path, remote))
+        if not sas and not self._by_hand():
+            self.attempt(self.kernel.flush)
         if route.if_id and not left and not service.pid(CONTROL_BASE):
             self.attempt(partial(links.delete_interface, route.interface))
 

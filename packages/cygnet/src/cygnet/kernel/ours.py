@@ -16,11 +16,12 @@ from cygnet.kernel.policy import Policy
 
 @dataclass(frozen=True)
 class Owner:
-    """``reqids``: of its SAs and templates. ``undo``: what takes a policy of it away."""
+    """``reqids``: of its SAs and templates. ``route_protocol``: of its paths. ``undo``: what takes a policy away."""
 
     name: str
     reqids: range
     priorities: range
+    route_protocol: int
     undo: str
 
     def has(self, policy: Policy) -> bool:
@@ -31,8 +32,9 @@ class Owner:
 REQIDS = range(0x4000, 0x8000)
 PRIORITIES = range(0x0C590000, 0x0C5A0000, 2)
 MANUAL_REQIDS = range(0x80000000, 0x100000000)
-DAEMON = Owner("the daemon", REQIDS, PRIORITIES, "ipsec auto --delete CONNECTION")
-MANUAL = Owner("manual keying", MANUAL_REQIDS, range(0x0C590001, 0x0C5A0000, 2), "ipsec manual --unroute CONNECTION")
+MANUAL_PRIORITIES = range(0x0C590001, 0x0C5A0000, 2)
+DAEMON = Owner("the daemon", REQIDS, PRIORITIES, 0x58, "ipsec auto --delete CONNECTION")
+MANUAL = Owner("manual keying", MANUAL_REQIDS, MANUAL_PRIORITIES, 0x59, "ipsec manual --unroute CONNECTION")
 OWNERS = (DAEMON, MANUAL)
 UNDERLAY_MARK = 0x40000000
 UNDERLAY_TABLE = 51

@@ -9,7 +9,7 @@ is kept with the route that a bare look-up finds.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Iterator
 
 from cygnet.connection.connection import Address
 from cygnet.kernel import ours
@@ -23,40 +23,35 @@ _OURSELVES = b"lo\0"
 _ABSENT = (errno.ESRCH, errno.ENOENT)
 
 
-def add(remote: Address, interface: str, gateway: Address | None) -> None:
+def add(remote: Address, interface: str, gateway: Address | None, owner: ours.Owner = ours.DAEMON) -> None:
     """See Kernel.add_path."""
     with rt.rtnetlink() as netlink, rt.sentence(f"keep a path to {remote} over {interface}"):
         _add_rules(netlink, family_of(remote))
         index = rt.index_of(interface)
         gateway = gateway or _gateway(netlink, remote, index)
-        body = _route(remote, rt.SCOPE_LINK if remote.version == 4 and not gateway else 0) + rt.numbered(
-            {rt.OUT: index}
-        )
+        scope = rt.SCOPE_LINK if remote.version == 4 and not gateway else 0
+        body = _route(remote, scope, owner) + rt.numbered({rt.OUT: index})
         if gateway:
             body += attribute(rt.GATEWAY, gateway.packed)
         netlink.ask(rt.NEWROUTE, body, ACK | CREATE | REPLACE)
 
 
-def delete(remote: Address) -> None:
+def delete(remote: Address, owner: ours.Owner = ours.DAEMON) -> None:
     """See Kernel.delete_path."""
-    _keep(lambda path: path != remote)
+    with rt.rtnetlink() as netlink, rt.sentence(f"remove the path to {remote}", *_ABSENT):
+        netlink.ask(rt.DELROUTE, _route(remote, 255, owner))
 
 
-def flush(needed: Container[Address] = ()) -> None:
-    """All paths, but those to whom is ``needed``."""
-    _keep(lambda path: path in needed)
-
-
-def _keep(wanted: Callable[[Address], bool]) -> None:
-    """No other paths; with the last one its rule goes, too."""
+def flush(owner: ours.Owner = ours.DAEMON) -> None:
+    """All paths of this owner; with the last one of all the rule for them goes, too."""
     what, tolerated = "remove the paths to peers", (*_ABSENT, errno.EAFNOSUPPORT)
     with rt.rtnetlink() as netlink, rt.sentence(what, *tolerated):
-        ours_now = (route.destination for route in rt.routes(netlink) if route.table == ours.UNDERLAY_TABLE)
-        there = [remote for remote in ours_now if remote]
-        going = [(rt.DELROUTE, _route(remote, 255)) for remote in there if not wanted(remote)]
+        there = [route for route in rt.routes(netlink) if route.table == ours.UNDERLAY_TABLE]
+        going = [route.destination for route in there if route.protocol == owner.route_protocol and route.destination]
+        steps = [(rt.DELROUTE, _route(remote, 255, owner)) for remote in going]
         if len(going) == len(there):
-            going += [(rt.DELRULE, rule) for family in rt.FAMILIES for rule in _rules(family)]
-        for kind, body in going:
+            steps += [(rt.DELRULE, rule) for family in rt.FAMILIES for rule in _rules(family)]
+        for kind, body in steps:
             with rt.sentence(what, *tolerated):
                 netlink.ask(kind, body)
 
@@ -75,10 +70,11 @@ def _rules(family: int) -> Iterator[bytes]:
         yield start + attribute(_RULE_IN, _OURSELVES) + attribute(_RULE_PROTOCOL, bytes([protocol]))
 
 
-def _route(remote: Address, scope: int) -> bytes:
-    bits = remote.max_prefixlen
-    start = rt.head(family_of(remote), bits, ours.UNDERLAY_TABLE, rt.STATIC, scope, rt.UNICAST)
-    return start + attribute(rt.DESTINATION, remote.packed)
+def _route(remote: Address, scope: int, owner: ours.Owner) -> bytes:
+    """By its metric each owner has a route of its own."""
+    family, bits, number = family_of(remote), remote.max_prefixlen, owner.route_protocol
+    start = rt.head(family, bits, ours.UNDERLAY_TABLE, number, scope, rt.UNICAST)
+    return start + attribute(rt.DESTINATION, remote.packed) + rt.numbered({rt.METRIC: number})
 
 
 def _gateway(netlink: Netlink, remote: Address, index: int) -> Address | None:

@@ -15,7 +15,7 @@ from cygnet.kernel.interface import KernelError
 from cygnet.kernel.netlink import Netlink, Refusal, attribute, attributes, number, pack_number
 
 NEWROUTE, DELROUTE, GETROUTE, NEWRULE, DELRULE = 24, 25, 26, 32, 33
-MAIN, UNICAST, STATIC, SCOPE_LINK = 254, 1, 4, 253
+MAIN, UNICAST, SCOPE_LINK = 254, 1, 253
 DESTINATION, OUT, GATEWAY, METRIC, SOURCE, TABLE = 1, 4, 5, 6, 7, 15
 FAMILIES = (int(socket.AF_INET), int(socket.AF_INET6))
 _NETLINK_ROUTE = 0
@@ -36,6 +36,7 @@ class RouteInfo:
     gateway: Address | None
     source: Address | None
     metric: int
+    protocol: int
 
 
 def head(family: int, bits: int = 0, table: int = 0, protocol: int = 0, scope: int = 0, kind: int = 0) -> bytes:
@@ -54,12 +55,12 @@ def routes(netlink: Netlink) -> Iterator[RouteInfo]:
 
 def read_route(body: bytes) -> RouteInfo:
     """One route."""
-    family, bits, _, _, table, _, _, kind, _ = _HEAD.unpack_from(body)
+    family, bits, _, _, table, protocol, _, kind, _ = _HEAD.unpack_from(body)
     found = attributes(body[_HEAD.size :])
     destination, gateway, source = (_address(found.get(key)) for key in (DESTINATION, GATEWAY, SOURCE))
     table = number(found.get(TABLE, b"")) or table
     interface, metric = number(found.get(OUT, b"")), number(found.get(METRIC, b""))
-    return RouteInfo(family, bits, table, kind, destination, interface, gateway, source, metric)
+    return RouteInfo(family, bits, table, kind, destination, interface, gateway, source, metric, protocol)
 
 
 def route_to(netlink: Netlink, destination: Address) -> RouteInfo:

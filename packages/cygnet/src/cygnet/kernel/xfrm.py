@@ -92,18 +92,17 @@ class Xfrm:
             self._ask(_DELPOLICY, encode.policy_id(policy), f"remove {_policy_text(policy)}", tolerated=_ABSENT)
 
     def add_path(self, remote: Address, interface: str, gateway: Address | None) -> None:
-        paths.add(remote, interface, gateway)
+        paths.add(remote, interface, gateway, self._owner)
 
     def delete_path(self, remote: Address) -> None:
-        if remote not in self._peers_of_others():
-            paths.delete(remote)
+        paths.delete(remote, self._owner)
 
     def index(self, interface: str) -> int:
         return index_of(interface)
 
     def flush(self, keep_blocks: bool = False) -> list[Policy]:
         kept = []
-        paths.flush(self._peers_of_others())
+        paths.flush(self._owner)
         for policy in filter(self._owner.has, self.list_policies()):
             if keep_blocks and policy.action is Action.BLOCK and not policy.if_id:
                 kept.append(policy)
@@ -133,11 +132,6 @@ class Xfrm:
         answers = self._ask(_GETPOLICY, encode.policy_id(policy), f"look at {_policy_text(policy)}", tolerated=_ABSENT)
         there = decode.policy(answers[0]) if answers else None
         return next((other for other in ours.OWNERS if there and other is not self._owner and other.has(there)), None)
-
-    def _peers_of_others(self) -> set[Address]:
-        """Who the other owners of SAs send to: their paths are shared."""
-        reqids = [other.reqids for other in ours.OWNERS if other is not self._owner]
-        return {key.destination for key, reqid in self.list_sas() if any(reqid in theirs for theirs in reqids)}
 
     def _dump(self, kind: int, what: str) -> list[bytes]:
         try:
