@@ -10,6 +10,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 FILE_HEADER = struct.Struct("=IHHiIII")
@@ -49,6 +50,17 @@ class Frame:
         """The SPI of an ESP or AH packet."""
         at = SPI_AT[self.kind]
         return int.from_bytes(self._payload[at : at + 4], "big")
+
+    @property
+    def packet(self) -> bytes:
+        """The IPv4 packet in it, without what fills up a short frame."""
+        return self.data[14 : 14 + int.from_bytes(self.data[16:18], "big")]
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Source and destination of its IPv4 packet."""
+        head = self.packet
+        return str(ip_address(head[12:16])), str(ip_address(head[16:20]))
 
     @property
     def _payload(self) -> bytes:
