@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 from cygnet.cli.promises import table
+from cygnet.firewall import render
 from cygnet.firewall.verdict import Packet, Verdict, verdict
 from firewall_scene import EXAMPLE, STOCK, policy
 
@@ -19,7 +20,7 @@ PACKETS = [
     ("lan", "wan", DMZ, OUT, TCP, 9, "deny", 4),
     ("guest", "wan", DMZ, OUT, TCP, 80, "deny", 4),
     ("wan", "box", LAN, OUT, TCP, 22, "deny", 2),
-    ("vpn", "lan", LAN, LAN, TCP, 22, "deny", 2),
+    ("vpn", "lan", LAN, LAN, TCP, 22, "deny", 0),
     ("lan", "wan", LAN6, OUT6, TCP, 9, "allow", 14),
     ("lan", "wan", OUT6, OUT6, TCP, 9, "deny", 2),
     ("lan", "box", "fe80::9", OUT6, UDP, 547, "allow", 21),
@@ -60,6 +61,28 @@ def test_the_first_line_that_fits_decides(row: tuple[str, str, str, str, int, in
     origin, target, source, destination, protocol, port, action, line = row
     packet = Packet(origin, target, ip_address(source), ip_address(destination), protocol, port)
     assert verdict(policy(EXAMPLE), packet) == Verdict(action, f"/f:{line}" if line else "")
+
+
+@pytest.mark.parametrize(
+    ("zone", "source", "action"),
+    [
+        ("zone vpn ipsec+", LAN, "allow"),
+        ("zone vpn ipsec+ 10.9.0.0/24", LAN, "deny"),
+        ("zone vpn ipsec+ 10.9.0.0/24", FAR, "allow"),
+        ("zone vpn ipsec+ eth9", LAN, "deny"),
+    ],
+)
+def test_a_peer_may_have_an_address_of_the_lan_if_its_connection_allows(zone: str, source: str, action: str) -> None:
+    """A road warrior with an address of the office: the connection proves it, unless the zone has networks."""
+    made = policy(STOCK.read_text().replace("zone vpn ipsec+", zone))
+    packet = Packet("vpn", "lan", ip_address(source), ip_address(LAN), TCP, 80)
+    assert verdict(made, packet).action == action
+    passed = [
+        line
+        for line in render(made)["rules.v4"].splitlines()
+        if line == "-A sources -m policy --dir in --pol ipsec -j RETURN"
+    ]
+    assert bool(passed) is (zone == "zone vpn ipsec+")
 
 
 def test_the_table_has_every_pair_of_zones_and_every_port_that_is_named() -> None:

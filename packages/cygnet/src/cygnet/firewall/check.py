@@ -210,7 +210,7 @@ class _Space:
         """Addresses that come from elsewhere than where they are; the smallest network that holds one is that."""
         known = list(self.blocks(self.zones, self.ends, sources=LINK_LOCAL))
         for network, zone in owners(self.policy):
-            others = [name for name in self.zones if name != zone.name]
+            others = [name for name in self.zones if name != zone.name and not self.policy.zones[name].proven]
             blocks = _less(list(self.blocks(others, self.ends, sources=(network,))), known)
             yield Entry("deny", zone.where, zone.text, tuple(blocks), True)
             known += self.blocks(self.zones, self.ends, sources=(network,))

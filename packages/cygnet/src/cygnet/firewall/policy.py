@@ -33,6 +33,11 @@ class Zone(NamedTuple):
         """Whether it is what comes out of tunnels and goes into them, by whichever interface."""
         return TUNNELS in self.interfaces
 
+    @property
+    def proven(self) -> bool:
+        """Whether its sources are those that connections allow: a peer may have one of the LAN if that was agreed."""
+        return self.interfaces == (TUNNELS,) and not self.networks
+
 
 class Line(NamedTuple):
     """``allow``, ``deny`` (dropped) or ``reject`` (answered): from any of ``origins`` to any of ``targets``.

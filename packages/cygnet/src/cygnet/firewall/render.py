@@ -62,6 +62,8 @@ class _Family:
             rules += ["-A sources -s fe80::/10 -j RETURN", "-A sources -s ::/128 -p ipv6-icmp -j RETURN"]
         else:
             rules.append("-A sources -s 0.0.0.0/32 -p udp --sport 68 --dport 67 -j RETURN")
+        if any(zone.proven for zone in self.zones.values()):
+            rules.append(f"-A sources {TUNNEL_IN} -j RETURN")
         for network, zone in owners(self.policy):
             if network.version == self.version:
                 rules += [f"-A sources -s {network} {match}-j RETURN" for match in self.came(zone.name)]

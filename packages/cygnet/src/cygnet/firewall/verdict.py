@@ -52,7 +52,7 @@ def verdict(policy: Policy, packet: Packet) -> Verdict:
 
 def _false_source(policy: Policy, packet: Packet) -> Iterator[Verdict]:
     """Whoever has a network behind it has all of it, but for smaller ones of others, and nothing else."""
-    if packet.origin == BOX:
+    if packet.origin == BOX or policy.zones[packet.origin].proven:
         return
     home = next((zone for network, zone in owners(policy) if within(packet.source, (network,))), None)
     if home is not None and home.name != packet.origin:
