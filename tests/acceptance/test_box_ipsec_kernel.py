@@ -170,8 +170,8 @@ CHANGES = {
     },
     "lifetimes-end-soft-then-hard": {"hard": [False, True], "gone": True},
     "flush-takes-what-is-ours-only": {
-        # Two SAs, three policies with door, wall and two guards, a path and a route.
-        "ours": 11,
+        # Two SAs, three policies with door (two lines), wall and two guards, a path and a route.
+        "ours": 12,
         "left": ["proto ah spi 0x00001000 reqid 9 mode tunnel", "dir out priority 0"],
     },
     "what-the-kernel-refuses-is-a-sentence": {

@@ -17,9 +17,9 @@ from namespace import run
 from place import PATIENCE, Place
 
 INTERFACE, IF_ID = "ipsec0", 1
-# What a tunnel can leave behind, in what ip(8) says; an SA without SPI waits for keys, and goes by itself.
+# What a tunnel can leave behind, in what ip(8) says; an SA without SPI waits for keys, and goes by itself (`sel` is its).
 TRACES = re.compile(
-    r"^\s+proto (?:esp|ah|comp) spi 0x(?!0{8}).*|^\s+dir .*|^(?!multicast|fe80|.*table local).*(?:dev ipsec0|table 51).*",
+    r"^\s+proto (?:esp|ah|comp) spi 0x(?!0{8}).*|^\s+dir .*|^(?!multicast|fe80|\s+sel |.*table local).*(?:dev ipsec0|table 51).*",
     re.MULTILINE,
 )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scene import Scene, Seen
 
 WIDE = ("10.1.0.0/16", "10.2.0.0/16")
+UPDOWN_RULE = "-A ipsec-updown-fwd "
 FIREWALL = replace(NETS, here=replace(NETS.here, firewall=True), there=replace(NETS.there, firewall=True))
 
 
@@ -93,8 +94,8 @@ def with_firewall(scene: Scene) -> Seen:
 
 
 def rules(scene: Scene) -> list[str]:
-    """What stands in east's FORWARD chain."""
-    return [line for line in scene.east.namespace.run("iptables -w -S FORWARD").splitlines() if line.startswith("-A")]
+    """What the updown script has in east for traffic that is forwarded."""
+    return [line for line in scene.east.namespace.run("iptables -w -S").splitlines() if line.startswith(UPDOWN_RULE)]
 
 
 CASES: dict[str, Callable[[Scene], Seen]] = {
