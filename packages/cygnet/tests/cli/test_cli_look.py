@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from cygnet.cli import look, main
+from cygnet.cli import look, main, tncfg
 from cygnet.connection.selector import Selector
 from cygnet.kernel import encode, structs
 from cygnet.kernel.policy import Action, Direction, Policy, Template
@@ -58,7 +58,8 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         words = [f"{int.from_bytes(socket.inet_aton(text), sys.byteorder):08X}" for text in (target, gateway, mask)]
         rows.append(f"{name}\t{words[0]}\t{words[1]}\t{flags:04X}\t0\t0\t0\t{words[2]}\t0\t0\t0")
     (tmp_path / "route").write_text("\n".join(rows) + "\n")
-    monkeypatch.setattr(look, "NETWORK", tmp_path / "net")
+    monkeypatch.setattr(tncfg, "NETWORK", tmp_path / "net")
+    monkeypatch.setattr(tncfg, "configured", lambda: {"ipsec0": "eth0"})
     monkeypatch.setattr(look, "ROUTES", tmp_path / "route")
 
 

@@ -13,7 +13,7 @@ from cygnet.cli import by_hand, kernel_view, main, service, tncfg
 from cygnet.connection.connection import Type
 from cygnet.connection.local import Local
 from cygnet.connection.selector import Selector
-from cygnet.kernel import encode, ours, structs, xfrm
+from cygnet.kernel import encode, links, ours, structs, xfrm
 from cygnet.kernel.fake import FakeKernel
 from cygnet.kernel.netlink import attribute
 from cygnet.kernel.policy import Action, Direction, Policy, Template
@@ -158,11 +158,13 @@ def test_spigrp_puts_together_what_is_around_the_same_packets(
 def test_tncfg_says_what_is_on_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, number, below, mtu in (("eth0", 2, 2, 1500), ("ipsec0", 9, 2, 1438), ("ipsec1", 10, 77, 1400)):
-        (tmp_path / name).mkdir()
-        for file, text in (("ifindex", number), ("iflink", below), ("mtu", mtu)):
-            (tmp_path / name / file).write_text(f"{text}\n")
-    monkeypatch.setattr(tncfg, "NETWORK", tmp_path)
+    for name, mtu in (("eth0", 1500), ("ipsec0", 1438), ("ipsec1", 1400)):
+        (tmp_path / "net" / name).mkdir(parents=True)
+        (tmp_path / "net" / name / "mtu").write_text(f"{mtu}\n")
+    (tmp_path / "ipsec.conf").write_text('version 2\nconfig setup\n\tinterfaces="%defaultroute ipsec1=ppp0"\n')
+    monkeypatch.setenv("IPSEC_CONFS", str(tmp_path))
+    monkeypatch.setattr(links, "read_local", lambda: Local({}, "eth0"))
+    monkeypatch.setattr(tncfg, "NETWORK", tmp_path / "net")
     assert main(["tncfg"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "ipsec0 -> eth0 mtu=1438(1438) -> 1500",

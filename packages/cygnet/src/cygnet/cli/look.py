@@ -21,7 +21,6 @@ from cygnet.why.xfrm import Association
 
 USAGE = ("ipsec look",)
 OPTIONS: Options = ()
-NETWORK = Path("/sys/class/net")
 ROUTES = Path("/proc/net/route")
 ROUTE_FLAGS = ((1, "U"), (2, "G"), (4, "H"), (0x200, "!"))
 HEADING = "Destination     Gateway         Genmask         Flags   MSS Window  irtt Iface"
@@ -62,9 +61,10 @@ def _described(one: Association, now: int) -> str:
 
 def _interfaces() -> Iterator[tuple[str, str]]:
     """ipsecN; what it is on, and its MTU."""
-    names = {(path / "ifindex").read_text(): path.name for path in NETWORK.iterdir() if (path / "ifindex").exists()}
-    for path in sorted(NETWORK.glob("ipsec*")):
-        yield path.name, f"{names.get((path / 'iflink').read_text(), 'NULL')} mtu={(path / 'mtu').read_text().strip()}"
+    from cygnet.cli.tncfg import attached
+
+    for name, below, mtu, _ in attached():
+        yield name, f"{below} mtu={mtu}"
 
 
 def _routes(interfaces: set[str]) -> Iterator[str]:

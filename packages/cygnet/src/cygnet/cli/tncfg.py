@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from cygnet.cli import confdir
 from cygnet.cli.options import Options, parse
 
 USAGE = ("ipsec tncfg",)
@@ -24,11 +25,27 @@ def run(words: list[str]) -> int:
 
 
 def attached() -> Iterator[tuple[str, str, str, str]]:
-    """Each ipsecN, what it is on (NULL if that has gone), and the MTUs of both."""
-    names = {_fact(path, "ifindex"): path for path in NETWORK.iterdir() if (path / "ifindex").exists()}
+    """Each ipsecN, what it is on (NULL if that has gone), and the MTUs of both. The kernel ties it to nothing."""
+    cards = configured()
     for path in sorted(NETWORK.glob("ipsec*")):
-        below = names.get(_fact(path, "iflink"))
-        yield path.name, below.name if below else "NULL", _fact(path, "mtu"), _fact(below, "mtu") if below else "0"
+        below = NETWORK / cards.get(path.name, "NULL")
+        there = below.exists()
+        yield path.name, below.name if there else "NULL", _fact(path, "mtu"), _fact(below, "mtu") if there else "0"
+
+
+def configured() -> dict[str, str]:
+    """ipsecN -> its interface now, as interfaces= of config setup has it; none where the file cannot be used."""
+    from cygnet.conf import ConfError, load
+    from cygnet.connection.local import DEFAULT_ROUTE
+    from cygnet.kernel.links import read_local
+
+    local = read_local()
+    try:
+        pairs = load(Path(confdir()) / "ipsec.conf", local, lambda _: ()).setup.interfaces
+    except ConfError:
+        return {}
+    found = {name: local.default_interface if card == DEFAULT_ROUTE else card for name, card in pairs}
+    return {name: card for name, card in found.items() if card}
 
 
 def _fact(path: Path, name: str) -> str:
