@@ -40,6 +40,8 @@ QUICK_MODE = 32
 CONTROL, LOCK = "/run/pluto/pluto.ctl", "/run/pluto/pluto.pid"
 # Seconds after which a host that says nothing is given up.
 KNOCK = 3
+# The number of a table of routes that pass beside the tunnels.
+CLEAR = 99
 REFUSED, UNREACHABLE, SILENCE = "Connection refused", "Host is unreachable", ""
 
 
@@ -106,6 +108,9 @@ def more_networks(made: Offices) -> Iterator[None]:
     made.b.box.all_of(
         f"ip route add {FAR} via {made.b.host}",
         *(f"ip -n host address add 10.{number}.0.2/32 dev eth0" for number in numbers),
+        # What came in clear is answered in clear, also while a tunnel to the same network stands.
+        f"ip route add {made.a.lan} via {made.a.wan} table {CLEAR}",
+        *(f"ip rule add from 10.{one.number}.0.0/24 lookup {CLEAR}" for one in SHUNTS.values()),
     )
     for side, _ in made.both:
         behind(side, "forwarding", 'sh -c "while sleep 0.2; do echo 1 >/proc/sys/net/ipv4/ip_forward; done"')
@@ -113,6 +118,8 @@ def more_networks(made: Offices) -> Iterator[None]:
     for side, _ in made.both:
         end(side, "forwarding")
     made.a.box.run(f"ip route del {FAR}")
+    for one in SHUNTS.values():
+        made.b.box.run(f"ip rule del from 10.{one.number}.0.0/24")
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +337,7 @@ def test_large_transfers_find_the_size_of_the_path(daemons: Offices) -> None:
 def test_a_tunnel_to_the_peer_itself_passes_the_reverse_path_filter(daemons: Offices) -> None:
     """Host to host: the peer's own address is behind the tunnel, and its ESP comes by the wire nevertheless"""
     a, b = daemons.a, daemons.b
-    assert a.box.text("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "1"
+    assert a.box.text("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "2"
     up(a, "hosts")
     mark = daemons.wire.mark()
     assert "2 packets received" in a.box.text(f"ping -c 2 -i 0.3 -W 2 -I {a.wan} {b.wan}")

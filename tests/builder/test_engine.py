@@ -106,8 +106,9 @@ def test_independent_steps_run_side_by_side(tmp_path: Path) -> None:
 
 
 INTERRUPTED_BUILD = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path.insert(0, sys.argv[2])
 from graph_project import Silent, engine, step
 def slow(space):

@@ -17,7 +17,10 @@ POLICY, NETWORK = "zone lan $LAN $LAN_ADDRESS\n", "WAN_ADDRESS=192.0.2.1/24\nLAN
 DIGEST = hashlib.sha256(
     f"{POLICY}WAN=eth0\nLAN=br0\nWAN_ADDRESS=192.0.2.1/24\nLAN_ADDRESS=192.168.77.1/24\n".encode()
 ).hexdigest()
-RULES = f"# from: {DIGEST}\n*filter\n:INPUT DROP\n:FORWARD DROP\n:OUTPUT ACCEPT\n:to-box -\n-A to-box -i lo -j ACCEPT\nCOMMIT\n"
+RULES = (
+    f"# from: {DIGEST}\n*filter\n:INPUT DROP\n:FORWARD DROP\n:OUTPUT ACCEPT\n:to-box -\n"
+    "-A INPUT -j to-box\n-A to-box -i lo -j ACCEPT\nCOMMIT\n"
+)
 # A stand-in for the kernel: what was restored last, if it is whole; -S shows the policies as iptables does.
 RESTORE = """cat >"$CYGNET_ROOT/{0}.given"
 [ ! -s "$CYGNET_ROOT/{0}.given" ] || [ "$(sed -n '$p' "$CYGNET_ROOT/{0}.given")" = COMMIT ] || exit 1
@@ -25,6 +28,7 @@ RESTORE = """cat >"$CYGNET_ROOT/{0}.given"
 [ ! -s "$CYGNET_ROOT/{0}.given" ] || cp "$CYGNET_ROOT/{0}.given" "$CYGNET_ROOT/{0}.in-force"
 """
 SHOW = """case "$*" in *to-box) exec grep -e '-A to-box' "$CYGNET_ROOT/{0}.in-force" ;; esac
+case "$*" in *INPUT) exec grep -e '-A INPUT' "$CYGNET_ROOT/{0}.in-force" ;; esac
 sed -n 's/^:\\(INPUT\\|FORWARD\\|OUTPUT\\) \\([A-Z]*\\).*/-P \\1 \\2/p' "$CYGNET_ROOT/{0}.in-force" 2>/dev/null ||
 printf -- '-P INPUT ACCEPT\\n-P FORWARD ACCEPT\\n-P OUTPUT ACCEPT\\n'
 """
@@ -211,6 +215,8 @@ def test_a_changed_policy_waits_for_its_administrator(firewall: Box) -> None:
         (RULES, False, "policy", ""),
         (RULES, True, "trial", ""),
         (RULES.replace("to-box", "mine"), False, "other", "are not those of /etc/cygnet/firewall"),
+        (RULES.replace("-A to-box -i lo -j ACCEPT\n", ""), False, "other", "are not those of /etc/cygnet/firewall"),
+        (RULES.replace("-A INPUT -j to-box\n", ""), False, "other", "are not those of /etc/cygnet/firewall"),
         (RULES.replace("INPUT DROP", "INPUT ACCEPT"), False, "none", "no firewall is in force"),
     ],
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
-from cygnet.connection.connection import Connection, Type
+from cygnet.connection.connection import Connection, Shunt, Type
 from cygnet.errors import CygnetError
 from cygnet.kernel.policy import Direction
 from hypothesis import settings
@@ -86,14 +86,25 @@ def test_a_tunnel_that_is_up_is_left_alone() -> None:
     assert gate.kernel.paths == {ip_address("192.0.2.2"): ("eth0", ip_address("192.0.2.254"))}
 
 
-@pytest.mark.parametrize(("type_", "again"), [(Type.PASSTHROUGH, ["route"]), (Type.DROP, [])])
+@pytest.mark.parametrize(("type_", "again"), [(Type.PASSTHROUGH, ["route"]), (Type.DROP, []), (Type.REJECT, [])])
 def test_a_route_beside_the_tunnels_goes_with_its_link_and_is_set_again(type_: Type, again: list[str]) -> None:
     gate = Gate()
     gate.tunnels.route(shunted(type_))
     gate.updown.calls.clear()
+    before = dict(gate.kernel.policies)
     gate.tunnels.relay()
     assert gate.verbs == again
-    assert gate.tunnels.routing("net") == "erouted"
+    assert (gate.kernel.policies, gate.tunnels.routing("net")) == (before, "erouted")
+
+
+@pytest.mark.parametrize("shunt", [Shunt.NONE, Shunt.PASSTHROUGH, Shunt.DROP, Shunt.REJECT])
+def test_what_failed_stays_what_its_failureshunt_says(shunt: Shunt) -> None:
+    gate, conn = Gate(), replace(NET, failure_shunt=shunt)
+    gate.tunnels.route(conn)
+    gate.tunnels.failed(conn)
+    before = dict(gate.kernel.policies), gate.tunnels.routing("net")
+    gate.tunnels.relay()
+    assert (gate.kernel.policies, gate.tunnels.routing("net")) == before
 
 
 class Moving(Life):

@@ -104,7 +104,7 @@ class Tunnels:
                 self._attempt(partial(self._paths.keep, route))
             if route.routed and route.if_id:
                 # The doors are at interfaces, which may be others of the same name by now.
-                self._attempt(partial(self._protect if route.routing is Routing.UP else self._rest, route, []))
+                self._attempt(partial(self._again, route))
             if route.routed and route.connection.type is Type.PASSTHROUGH:
                 self._attempt(partial(self._call, "route", route))
 
@@ -269,6 +269,14 @@ class Tunnels:
             inbound = [] if _is_open(connection) else protect_inbound(span, *_numbers(route), at_rest=True)
             self._claim(route, Direction.IN, inbound, undo)
             self._claim(route, Direction.OUT, self._trap(route), undo)
+
+    def _again(self, route: Route) -> None:
+        if route.children and route.routing is Routing.UP:
+            self._protect(route, [])
+        elif route.routing is Routing.FAILED:
+            self._claim(route, Direction.OUT, self._shunt(route, _FAILURE[route.connection.failure_shunt]), [])
+        else:
+            self._rest(route, [])
 
     def _protect(self, route: Route, undo: Undo) -> None:
         within = protect_outbound(route.span, *_numbers(route))
