@@ -11,6 +11,8 @@ import pytest
 from cygnet.cli import look, main, tncfg
 from cygnet.connection.selector import Selector
 from cygnet.kernel import encode, structs
+from cygnet.kernel.dump import GETSA
+from cygnet.kernel.netlink import Netlink, Refusal
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.kernel.sa import Algorithm, Sa, SaKey
 from cygnet.why import xfrm
@@ -36,7 +38,7 @@ def policy(direction: Direction, theirs: Selector = THEIRS, **more: object) -> b
 def show(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sas: list[bytes], policies: list[bytes]
 ) -> list[str]:
-    monkeypatch.setattr(xfrm, "dump", lambda kind: sas if kind == xfrm.GETSA else policies)
+    monkeypatch.setattr(xfrm, "dump", lambda kind: sas if kind == GETSA else policies)
     assert main(["look"]) == 0
     return capsys.readouterr().out.splitlines()
 
@@ -117,8 +119,8 @@ def test_without_the_right_to_look_there_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object) -> None:
-        raise xfrm.Refusal(1, "")
+        raise Refusal(1, "")
 
-    monkeypatch.setattr(xfrm.Netlink, "dump", refuse)
+    monkeypatch.setattr(Netlink, "dump", refuse)
     assert main(["look"]) == 1
     assert capsys.readouterr().err == "ipsec look: the kernel does not show its SAs: that takes root\n"

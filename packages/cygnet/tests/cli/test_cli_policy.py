@@ -9,6 +9,7 @@ from cygnet.cli import main, policy
 from cygnet.connection.local import Local
 from cygnet.connection.selector import Selector
 from cygnet.kernel import encode, links
+from cygnet.kernel.dump import GETSA
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.kernel.sa import Algorithm, Sa, SaKey
 from cygnet.why import host, xfrm
@@ -47,9 +48,7 @@ SMTP = rule(Direction.OUT, "10.1.0.0/24", "10.4.0.0/16", 50, narrowed=(6,))
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     ways = {"10.2.0.7": Way("ipsec0"), "10.9.0.1": Way(problem="Network is unreachable"), "10.2.9.9": Way("ipsec0")}
     policies = [*OTHERS, *GUARDS, *TUNNEL, MARKED, SMTP]
-    monkeypatch.setattr(
-        xfrm, "dump", lambda kind: [sa(0xABC, True), sa(0xDEF, False)] if kind == xfrm.GETSA else policies
-    )
+    monkeypatch.setattr(xfrm, "dump", lambda kind: [sa(0xABC, True), sa(0xDEF, False)] if kind == GETSA else policies)
     monkeypatch.setattr(host, "way", lambda address: ways.get(str(address), Way("eth0", ip_address("192.0.2.254"))))
     monkeypatch.setattr(links, "read_local", lambda: Local({"eth0": (WEST,), "eth1": (ip_address("10.1.0.1"),)}))
 
@@ -109,7 +108,7 @@ def test_what_becomes_of_a_packet(capsys: pytest.CaptureFixture[str], packet: st
 def test_what_comes_without_an_sa_is_dropped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(xfrm, "dump", lambda kind: [] if kind == xfrm.GETSA else TUNNEL)
+    monkeypatch.setattr(xfrm, "dump", lambda kind: [] if kind == GETSA else TUNNEL)
     _, lines, _ = ipsec(capsys, "10.1.0.5", "10.2.0.7")
     assert lines[0].endswith("=> %trap")
     assert lines[1].endswith("=> %drop (it must come by an SA, and there is none)")

@@ -14,6 +14,7 @@ from cygnet.connection.connection import Type
 from cygnet.connection.local import Local
 from cygnet.connection.selector import Selector
 from cygnet.kernel import encode, links, ours, structs, xfrm
+from cygnet.kernel.dump import GETPOLICY, GETSA
 from cygnet.kernel.fake import FakeKernel
 from cygnet.kernel.netlink import attribute
 from cygnet.kernel.policy import Action, Direction, Policy, Template
@@ -73,7 +74,7 @@ def show(
     policies: list[Policy],
 ) -> list[str]:
     bodies = [encode.policy(policy) for policy in policies]
-    monkeypatch.setattr(kernel_view, "dump", lambda kind: sas if kind == kernel_view.GETSA else bodies)
+    monkeypatch.setattr(kernel_view, "dump", lambda kind: sas if kind == GETSA else bodies)
     assert main([command]) == 0
     return capsys.readouterr().out.splitlines()
 
@@ -189,8 +190,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch, here: None) -> FakeKernel:
     """In the place of this host's; what it has is what the views see."""
     made = FakeKernel(owner=ours.MANUAL)
     monkeypatch.setattr(by_hand, "Xfrm", lambda _log, _owner: made)
-    dumps = {kernel_view.GETSA: lambda: map(encode.sa, made.sas.values())}
-    dumps[kernel_view.GETPOLICY] = lambda: map(encode.policy, made.policies.values())
+    dumps = {GETSA: lambda: map(encode.sa, made.sas.values())}
+    dumps[GETPOLICY] = lambda: map(encode.policy, made.policies.values())
     monkeypatch.setattr(kernel_view, "dump", lambda kind: list(dumps[kind]()))
     return made
 

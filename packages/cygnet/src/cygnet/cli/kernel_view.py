@@ -14,15 +14,14 @@ from cygnet.cli.said import said
 from cygnet.connection.connection import Address
 from cygnet.connection.selector import Selector
 from cygnet.crypto.transforms import CIPHERS, INTEGRITIES
-from cygnet.errors import CygnetError
 from cygnet.kernel import decode, encode, ours, structs
+from cygnet.kernel.dump import GETPOLICY, GETSA, dump
 from cygnet.kernel.links import read_local
-from cygnet.kernel.netlink import Netlink, Refusal, attributes
+from cygnet.kernel.netlink import attributes
 from cygnet.kernel.policy import Policy
 from cygnet.kernel.sa import SaCounters, SaKey
 from cygnet.tunnel.policies import fates
 
-NETLINK_XFRM, GETSA, GETPOLICY = 6, 0x12, 0x15
 # The kernel's names in FreeS/WAN's spelling.
 NAMES = {row.kernel: row.name.upper() for row in CIPHERS.values()} | {"deflate": "DEFLATE"}
 NAMES |= {row.kernel: f"HMAC_{row.name.upper()}" for row in INTEGRITIES.values()}
@@ -68,17 +67,6 @@ class Eroute:
     def packets(self) -> int | str:
         """How many packets took it; "" where the kernel does not count them."""
         return self.group[0].counters.packets if self.group else ""
-
-
-def dump(kind: int) -> list[bytes]:
-    """All SAs or all policies, as the kernel sends them."""
-    netlink = Netlink(NETLINK_XFRM, "XFRM")
-    try:
-        return [body for _, body in netlink.dump(kind, b"")]
-    except Refusal as refusal:
-        raise CygnetError(f"the kernel does not show its SAs: {refusal.text or 'that takes root'}") from None
-    finally:
-        netlink.close()
 
 
 def associations() -> list[Association]:

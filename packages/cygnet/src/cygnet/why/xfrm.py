@@ -5,14 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from cygnet.errors import CygnetError
 from cygnet.kernel import decode, ours, structs
+from cygnet.kernel.dump import GETPOLICY, GETSA, dump
 from cygnet.kernel.encode import ATTR_AEAD, ATTR_AUTH_TRUNC, ATTR_COMP, ATTR_CRYPT
-from cygnet.kernel.netlink import Netlink, Refusal, attributes
+from cygnet.kernel.netlink import attributes
 from cygnet.kernel.policy import Action, Policy, Template
 from cygnet.kernel.sa import SaCounters, SaKey
 
-NETLINK_XFRM, GETSA, GETPOLICY = 6, 0x12, 0x15
 ALGORITHMS = (ATTR_CRYPT, ATTR_AUTH_TRUNC, ATTR_AEAD, ATTR_COMP)
 
 
@@ -27,17 +26,6 @@ class Association(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.key.protocol}0x{self.key.spi:x}@{self.key.destination}"
-
-
-def dump(kind: int) -> list[bytes]:
-    """All that there is of a kind. Raises CygnetError where the kernel does not tell."""
-    netlink = Netlink(NETLINK_XFRM, "XFRM")
-    try:
-        return [body for _, body in netlink.dump(kind, b"")]
-    except Refusal as refusal:
-        raise CygnetError(f"the kernel does not show its SAs: {refusal.text or 'that takes root'}") from None
-    finally:
-        netlink.close()
 
 
 def associations() -> list[Association]:
