@@ -218,7 +218,10 @@ def test_a_piece_of_the_office_is_elsewhere(guide: Guide, west: Side, east: Side
     before = carried(west.box)
     with esp_alone(guide):
         assert answered(east.at_host(f"{PING} -I 10.1.0.242 10.1.0.2")) == 3
-    assert list(moved(west.box, before).values()) == [(3 * INNER, 3)] * 2
+    # Not the SAs of GRE, whose interfaces have something of their own to say.
+    tunnels = {sa.spi for sa in read_sas(west.box) if sa.mode == "tunnel"}
+    found = moved(west.box, before)
+    assert [change for spi, change in found.items() if spi in tunnels] == [(3 * INNER, 3)] * 2
 
 
 def test_a_user_comes_and_goes_and_the_others_lose_nothing(guide: Guide, west: Side, east: Side) -> None:
