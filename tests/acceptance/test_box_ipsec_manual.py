@@ -104,6 +104,7 @@ def test_a_second_conn_with_the_same_spi_is_refused(standing: Offices) -> None:
 def test_freeswans_views_show_it(standing: Offices) -> None:
     """`ipsec eroute`, `spi`, `tncfg` and `look` show the tunnel in FreeS/WAN's formats, from the kernel's counters"""
     box = standing.a.box
+    assert_carries(standing)
     lan, theirs = (side.lan for side in (standing.a, standing.b))
     packets = {sa.spi: sa.packets for sa in read_sas(box)}
     shown = box.text("ipsec eroute; ipsec spi; ipsec tncfg; ipsec look", 2 * PATIENCE)

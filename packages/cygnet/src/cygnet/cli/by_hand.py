@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
@@ -78,7 +79,7 @@ def ends(command: str, given: dict[str, str]) -> tuple[Selector, Selector]:
         words = f"{given.get('--transport-proto', '')}/{given.get(f'{side}-port', '')}"
         return Selector(ip_network(given.get(side, ""), strict=False), *protoport(words, scope))
 
-    source, destination = (_sound(command, side, lambda side=side: end(side)) for side in ("--src", "--dst"))  # type: ignore[misc]
+    source, destination = (_sound(command, side, partial(end, side)) for side in ("--src", "--dst"))
     return source, destination
 
 

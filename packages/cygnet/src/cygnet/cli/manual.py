@@ -66,8 +66,12 @@ def start(configuration: Configuration, log: Callable[[str], None]) -> None:
     from cygnet.cli.manual_kernel import find, opened
 
     with opened(configuration, log) as manual:
+
+        def bring_up(name: str) -> None:
+            manual.up(find(configuration, name))
+
         for name in configuration.starts_manual:
-            manual.attempt(lambda name=name: manual.up(find(configuration, name)))  # type: ignore[misc]
+            manual.attempt(partial(bring_up, name))
 
 
 def stop(path: Path, log: Callable[[str], None]) -> None:

@@ -12,7 +12,11 @@ from cygnet.connection.connection import Address
 from cygnet.ike.message import HEADER_SIZE
 from cygnet.ike.numbers import FLAG_ENCRYPTED, Exchange, PayloadType
 
-EXCHANGES = {Exchange.MAIN: "main mode", Exchange.QUICK: "quick mode", Exchange.INFORMATIONAL: "informational"}
+EXCHANGES: dict[int, str] = {
+    Exchange.MAIN: "main mode",
+    Exchange.QUICK: "quick mode",
+    Exchange.INFORMATIONAL: "informational",
+}
 FIRST, EXCHANGE, FLAGS = 16, 18, 19  # where they stand in a packet (RFC 2408, section 3.1)
 
 
@@ -48,7 +52,7 @@ class Contacts:
     def packet(self, remote: Address, event: str, packet: bytes, now: float) -> None:
         """A packet was sent or received; a keep-alive says nothing."""
         if len(packet) >= HEADER_SIZE:
-            exchange = EXCHANGES.get(packet[EXCHANGE], "other exchange")  # type: ignore[call-overload]
+            exchange = EXCHANGES.get(packet[EXCHANGE], "other exchange")
             piece = "a piece of " if packet[FIRST] == PayloadType.FRAGMENT else ""
             how = "encrypted" if packet[FLAGS] & FLAG_ENCRYPTED else "in clear"
             self.note(remote, event, f"{piece}{exchange}, {how}, {len(packet)} bytes", now)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from cygnet.connection.selector import Network
+from cygnet.connection.selector import Network, Selector
 from cygnet.errors import CygnetError
 
 MOST_BYTES = 1 << 20
@@ -192,7 +192,7 @@ def _within(mine: Network | None, value: str) -> bool | None:
         return None
     if mine is None or named.version != mine.version or not named.overlaps(mine):
         return None if mine is None else False
-    return True if mine.subnet_of(named) else None  # type: ignore[arg-type]
+    return True if Selector(named).holds(Selector(mine)) else None
 
 
 def _port(mine: int, value: str) -> bool | None:
