@@ -48,6 +48,8 @@ class Daemon:
         with contextlib.ExitStack() as undo:
             lock = Lock(settings.lock)
             undo.callback(lock.release)
+            # A dead daemon's: who waits for one is not to take it for this one's.
+            settings.socket.unlink(missing_ok=True)
             log(f"Starting Pluto (Cygnet {__version__})")
             self._configure(undo)
             self._serve(undo)
