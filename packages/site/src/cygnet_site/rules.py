@@ -75,7 +75,7 @@ def _lan(lan: Lan, at: KeyPath) -> Iterator[Problem]:
         here = (*at, "lease", number)
         if not lan.dhcp:
             yield here, 'a lease needs the DHCP server: write dhcp = "FIRST-LAST" for this LAN'
-        if lease.address not in network or lease.address == own:
+        if lease.address not in network or lease.address in (own, network.network_address, network.broadcast_address):
             yield (*here, "address"), f"{lease.address} is no machine's address in {network}, the network of this LAN"
         for key, value in (("mac", lease.mac), ("address", str(lease.address)), ("name", lease.name.lower())):
             if value and seen.setdefault(f"{key} {value}", number) != number:
@@ -86,7 +86,7 @@ def _zones(site: Site) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for number, (_, name, _) in enumerate(site.networks):
         if name in RESERVED:
-            yield ("lan", number, "name"), f"{name} is a zone of its own: give this LAN another name"
+            yield ("lan", number, "name"), f"{name} means something else in a policy: give this LAN another name"
         elif seen.setdefault(name, number) != number:
             yield ("lan", number), f"another LAN is called {name}: give this one a name of its own"
 
