@@ -114,6 +114,10 @@ WRONG = [
     ),
     ('[ntp]\noff = true\nservers = ["a"]', "5: ntp.off = true and time servers: leave one of them out"),
     ('[firewall]\npolicy = "zone a b"\nfile = "c"', "5: firewall.policy and firewall.file: leave one of them out"),
+    (
+        WAN + '[firewall]\nfile = "a"\n[ssh]\nfrom = ["192.0.2.0/24"]',
+        "8: ssh.from is for the stock policy: write allow wan box ssh from ... into yours instead",
+    ),
     ('[[forward]]\nservice = "https"\nto = "10.0.0.1"', "3: forward is about the WAN, and there is no [wan]"),
     ('[ssh]\nfrom = ["10.0.0.0/8"]', "4: ssh.from is about the WAN, and there is no [wan]: leave it out"),
 ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cygnet_site.errors import SiteError
@@ -60,3 +62,24 @@ def test_a_newer_format_is_an_error_of_both() -> None:
     assert mistakes(text)
     with pytest.raises(SiteError):
         parse(text.encode(), Path("x.toml"))
+
+
+def keys(table: dict[str, Any], name: str = "") -> Iterator[tuple[str, str]]:
+    """Each key of each table, as the table is written: [lan.lease]."""
+    for key, value in table.get("properties", {}).items():
+        inner = value.get("items", value)
+        path = f"{name}.{key}" if name else key
+        if inner.get("properties", {}).keys() - {"file"}:
+            yield from keys(inner, path)
+        elif key != "policies":
+            yield name, key
+
+
+def test_the_guide_names_every_key() -> None:
+    said: dict[str, str] = {}
+    table = ""
+    for line in (PROJECT / "docs/site.md").read_text().splitlines():
+        if line.startswith("| ") and (cells := line.split("|")):
+            table = cells[1].strip(" `[]") or table
+            said[table] = said.get(table, "") + cells[2]
+    assert [(table, key) for table, key in keys(schema()) if f"`{key}" not in said.get(table, "")] == []
