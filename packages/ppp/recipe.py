@@ -44,6 +44,6 @@ def build(b: Build) -> None:
     sources = [f"pppd/{name}.c" for name in PPPD]
     b.run(b.cc, *flags, *sources, *b.ldflags, "-Wl,-E", "-o", "pppd/pppd")
     sources = [f"pppd/plugins/pppoe/{name}.c" for name in PPPOE]
-    b.run(b.cc, "-shared", "-fPIC", *flags, *sources, *b.ldflags, "-o", "pppoe.so")
+    b.run(b.cc, "-shared", "-fPIC", "-DPLUGIN", *flags, *sources, *b.ldflags, "-o", "pppoe.so")
     b.install(b.source / "pppd/pppd", "usr/sbin/pppd")
     b.install(b.source / "pppoe.so", f"{PLUGINS[1:]}/pppoe.so")
