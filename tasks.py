@@ -20,6 +20,7 @@ from builder.interrupts import terminated_is_interrupted
 DEFAULT_BOARD = "pc486"
 BOARD = {"board": "which board: see ./inv boards"}
 JOBS = {"jobs": "how many cores to keep busy (default: all)"}
+SITE = {"site": "the site file that describes the box: docs/site.md"}
 FROZEN = {"frozen": "refuse when a locked source version has gone from the mirror, instead of taking the next"}
 P = ParamSpec("P")
 
@@ -54,15 +55,18 @@ def packages(_: Context) -> None:
     commands.packages()
 
 
-@task(help={**BOARD, "package": "only this package and what it needs", **FROZEN, **JOBS})
+@task(help={**BOARD, "package": "only this package and what it needs", **SITE, **FROZEN, **JOBS})
 @told
-def build(_: Context, board: str = DEFAULT_BOARD, package: str = "", frozen: bool = False, jobs: int = 0) -> None:
-    """Build a board's disk image into images/BOARD/, or one package for it.
+def build(
+    _: Context, board: str = DEFAULT_BOARD, package: str = "", site: str = "", frozen: bool = False, jobs: int = 0
+) -> None:
+    """Build a board's image into images/BOARD/, or one package for it; with --site also the box of that site file.
 
+    The box's image is images/BOARD/boxes/NAME.img, readable by you only: the secrets that the site names are in it.
     What was built before is taken from the cache; an interrupted build goes on where it stopped.
     CYGNET_CACHE names another cache directory, CYGNET_MIRROR another Debian mirror.
     """
-    commands.build(board, package, frozen, jobs)
+    commands.build(board, package, frozen, jobs, site)
 
 
 @task(help=BOARD)
@@ -83,6 +87,18 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
     Only you can read it: whoever has the seed knows what the box's first keys were made from.
     """
     commands.box(board, name)
+
+
+@task(help={"image": "a stock image, such as images/pc486/disk.img", **SITE, "to": "the box's image to be written"})
+@told
+def provision(_: Context, image: str, site: str, to: str = "") -> None:
+    """Make the box of a site file from a stock image: the same as build --site, in a second or two.
+
+    Only the data partition is written; all else is copied and compared with the hash in the image's header. Which board
+    it is stands there, too. Without --to the image is images/BOARD/boxes/NAME.img; readable by you only, as it holds
+    the secrets that the site names.
+    """
+    commands.provision(image, site, to)
 
 
 @task(help={**BOARD, "peer": "the other box's board (default: the same)", **FROZEN, **JOBS})

@@ -35,6 +35,9 @@ FIELDS = re.compile(
     re.ASCII,
 )
 CHUNK = 1 << 20
+# So many zeros at once are not written.
+HOLE = 1 << 16
+ZEROS = bytes(HOLE)
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,11 @@ def write_header(image: Path, board: str, data: Partition) -> None:
         file.write(sector)
 
 
-def write_beside(image: Path, board: str, called: Path | None = None) -> None:
-    """Put the header of ``image``, a file for bare flash, beside it, or beside what it will be ``called``."""
+def write_beside(image: Path, board: str) -> None:
+    """Put the header of ``image``, a file for bare flash, beside it."""
     with image.open("rb") as file:
         header = _with_hash(Header(board, VERSION, image.stat().st_size, 0, 0), file)
-    to = beside(called or image)
-    new = to.with_name(f"{to.name}.new")
-    new.write_bytes(header.sector)
-    new.replace(to)
+    beside(image).write_bytes(header.sector)
 
 
 def read_header(image: Path) -> Header:
@@ -131,26 +131,42 @@ def parse(sector: bytes, image: Path) -> Header:
     return header
 
 
-def verify(image: Path) -> Header:
-    """The header of an image whose content is what the header says; raises CygnetError when it is not."""
+def verify(image: Path, copy: BinaryIO | None = None) -> Header:
+    """The header of an image whose content is what the header says; raises CygnetError when it is not.
+
+    ``copy``: an empty file that becomes the same image, but for its data, which are zeros.
+    """
     header = read_header(image)
     with image.open("rb") as file:
-        found = _with_hash(header, file).sha256
+        found = _with_hash(header, file, copy).sha256
     if found != header.sha256:
         raise CygnetError(
             f"{image} is damaged: the SHA-256 of its content is {found}, its header says {header.sha256}; "
             "build it or fetch it again"
         )
+    if copy:
+        copy.truncate(header.size)
+        if header.data_size:
+            write_sparse(copy.fileno(), header.sector, HEADER_AT)
     return header
 
 
-def _with_hash(header: Header, file: BinaryIO) -> Header:
-    """The header with the hash of what ``file`` holds now."""
+def write_sparse(file: int, content: bytes, at: int) -> None:
+    """Write only what is not zero: an image stays a sparse file."""
+    for start in range(0, len(content), HOLE):
+        piece = content[start : start + HOLE]
+        if piece != ZEROS[: len(piece)]:
+            os.pwrite(file, piece, at + start)
+
+
+def _with_hash(header: Header, file: BinaryIO, copy: BinaryIO | None = None) -> Header:
+    """The header with the hash of what ``file`` holds now, which goes to ``copy`` as well."""
     digest = hashlib.sha256(header.head)
     for begin, end in header.hashed:
         file.seek(begin)
-        left = end - begin
-        while left and (piece := file.read(min(left, CHUNK))):
+        while begin < end and (piece := file.read(min(end - begin, CHUNK))):
             digest.update(piece)
-            left -= len(piece)
+            if copy:
+                write_sparse(copy.fileno(), piece, begin)
+            begin += len(piece)
     return Header(header.board, header.version, header.size, header.data_start, header.data_size, digest.hexdigest())

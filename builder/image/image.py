@@ -31,6 +31,7 @@ from builder.image import (
     ubi,
     ubifs,
 )
+from builder.image.data import Files
 from builder.image.flash_layout import check_layout
 from builder.image.loaders import LOADERS, loader
 from builder.image.loaders.loader import templates
@@ -55,8 +56,10 @@ class Medium(Protocol):
     def assemble(self, board: Board, system: Path, out: Path, tools: Path, work: Path, runner: Runner) -> None:
         """Make the image in ``out``; ``system`` is what the root file system's step leaves."""
 
-    def make_box(self, board: Board, name: str, stock: Path, to: Path, tools: Path, work: Path, runner: Runner) -> None:
-        """One box's image from the stock image."""
+    def make_box(
+        self, board: Board, files: Files, stock: Path, to: Path, tools: Path, work: Path, runner: Runner
+    ) -> None:
+        """One box's image from the stock image; ``to`` is there and empty, ``files`` are the box's own."""
 
 
 def medium(board: Board) -> Medium:

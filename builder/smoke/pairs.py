@@ -12,10 +12,10 @@ import jinja2
 
 from builder import qemu
 from builder.boards import Board
-from builder.image.disk import make_box
+from builder.image.data import of_box
+from builder.image.provision import make_box
 from builder.image.publish import publish
 from builder.plan import Project
-from builder.run import Runner
 from builder.settings import VERSION
 
 TEMPLATE = Path("labgrid.yaml.j2")
@@ -62,21 +62,19 @@ class Pair:
 
 def build_pair(project: Project, names: Sequence[str]) -> Pair:
     """Build the image of both boards and make a box of each; each has a seed of its own."""
-    stock: dict[str, tuple[Board, Path, Path]] = {}
+    stock: dict[str, tuple[Board, Path]] = {}
     for name in dict.fromkeys(names):
         plan, results = project.build(name)
         qemu.program(plan.board)
-        tools = project.engine().build((plan.tools,))[plan.tools.name]
-        stock[name] = (plan.board, publish(project, plan, results), tools)
+        stock[name] = (plan.board, publish(project, plan, results))
     first, second = (stock[name][0] for name in names)
     pair = Pair((first, second), project.settings.images)
     project.progress.say(f"making two boxes in {pair.folder}")
     shutil.rmtree(pair.folder, ignore_errors=True)
     pair.folder.mkdir(parents=True)
     for box, board in pair.boxes():
-        _, image, tools = stock[board.name]
-        runner = Runner(box, pair.folder / "make-boxes.log")
-        make_box(board, box, image, pair.folder / f"{box}.img", tools, pair.folder / f"{box}.work", runner)
+        _, image = stock[board.name]
+        make_box(board, of_box(box), image, pair.folder / f"{box}.img", project.tools(), pair.folder / "make-boxes.log")
     return pair
 
 
