@@ -1,7 +1,7 @@
 """QEMU's command line of a board: the one place that knows it.
 
 What differs from board to board stands in board.toml, [qemu].  Users: `./inv boot` (`interactive`),
-and the acceptance tests, where labgrid starts QEMU (board/<name>/labgrid.yaml.j2).  Manual page: qemu(1).
+and the acceptance tests, where labgrid starts QEMU (builder/smoke/labgrid.yaml.j2).  Manual page: qemu(1).
 """
 
 from __future__ import annotations

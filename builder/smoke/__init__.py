@@ -23,7 +23,7 @@ from builder.plan import Project
 from builder.progress import progress
 from builder.run import ENVIRONMENT, Children
 from builder.settings import PROJECT, settings
-from builder.smoke.pairs import FOLDER, TEMPLATE, Pair, build_pair, render, targets
+from builder.smoke.pairs import FOLDER, Pair, build_pair, render, targets
 from builder.smoke.report import JUNIT, report
 
 TESTS = PROJECT / "tests/acceptance"
@@ -118,7 +118,7 @@ def _run_pytest(pairs: Sequence[Pair], folder: Path, words: Sequence[str], varia
     sys.stdout.flush()
     # Not in `folder`: the path of a Unix socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, terminated_is_interrupted():
-        render(TESTS / TEMPLATE, targets(pairs, Path(sockets)), pairs, environment)
+        render(targets(pairs, Path(sockets)), pairs, environment)
         process = children.start(command, PROJECT, {**variables, "PYTHONDONTWRITEBYTECODE": "1"}, sys.stdout.buffer)
         try:
             return process.wait()

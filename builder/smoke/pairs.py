@@ -18,7 +18,7 @@ from builder.image.publish import publish
 from builder.plan import Project
 from builder.settings import VERSION
 
-TEMPLATE = Path("labgrid.yaml.j2")
+TEMPLATE = Path(__file__).with_name("labgrid.yaml.j2")
 FOLDER = "acceptance"
 CAPTURE = "wan.pcap"
 BOXES = ("box-a", "box-b")
@@ -107,9 +107,9 @@ def target(name: str, board: Board, devices: Sequence[str]) -> dict[str, object]
     }
 
 
-def render(template: Path, boxes: Sequence[dict[str, object]], pairs: Sequence[Pair], to: Path) -> None:
+def render(boxes: Sequence[dict[str, object]], pairs: Sequence[Pair], to: Path) -> None:
     """Write labgrid's environment file of some boxes, and of the pairs that they make."""
-    text = jinja2.Template(template.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
+    text = jinja2.Template(TEMPLATE.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
         boxes=boxes, pairs=[_facts(pair) for pair in pairs], version=VERSION, login_timeout=LOGIN_TIMEOUT
     )
     to.write_text(text + "\n")

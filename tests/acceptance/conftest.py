@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import eager_qemu  # noqa: F401 - registers its driver
 import pytest
-from box import Box
-from capture import Capture
 from labgrid import Environment
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 from offices import WAN_ADDRESSES, quiet_wire
+
+import builder.smoke.eager_qemu  # noqa: F401 - registers its driver
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture
 
 HERE = Path(__file__).parent
 
