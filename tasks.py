@@ -101,15 +101,34 @@ def provision(_: Context, image: str, site: str, to: str = "") -> None:
     commands.provision(image, site, to)
 
 
-@task(help={**BOARD, "peer": "the other box's board (default: the same)", **FROZEN, **JOBS})
+SMOKE = {
+    "peer": "the other box's board (default: the same)",
+    "site": "accept the box of this site file instead; may be given twice",
+    "image": "with --site: a stock image that is there already, such as one that was fetched; nothing is built",
+    "junit": "write the report to this file, too",
+}
+
+
+@task(help={**BOARD, **SMOKE, **FROZEN, **JOBS}, iterable=["site"])
 @told
-def smoke(_: Context, board: str = DEFAULT_BOARD, peer: str = "", frozen: bool = False, jobs: int = 0) -> None:
+def smoke(
+    _: Context,
+    board: str = DEFAULT_BOARD,
+    peer: str = "",
+    site: tuple[str, ...] = (),
+    image: str = "",
+    junit: str = "",
+    frozen: bool = False,
+    jobs: int = 0,
+) -> None:
     """Build a board, boot two boxes of it in QEMU and run the acceptance tests on them.
 
     With --peer one box is of another board, and the tests are those of two boxes on a wire. Ends with what was
     proved, one line a test, and where the image is. JUnit XML and the consoles' logs are in images/BOARD/acceptance/.
+    With --site the box of a site file is booted (of two site files both, their WANs on one wire), and is asked whether
+    it is what the file says: files, addresses, firewall, ipsec.conf, services; all is in images/BOARD/sites/ then.
     """
-    status = commands.smoke(board, peer, frozen, jobs)
+    status = commands.smoke(board, peer, site, image, junit, frozen, jobs)
     if status:
         raise Exit(code=status)
 

@@ -20,7 +20,7 @@ from builder.names import unknown
 from builder.plan import Project
 
 if TYPE_CHECKING:
-    from cygnet_site.model import Port, Site
+    from cygnet_site.model import Lan, Site, Wan
 
 FOLDER = "boxes"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}", re.ASCII)
@@ -33,7 +33,9 @@ def check_name(name: str) -> None:
 
 
 def of_site(site: Site) -> Files:
-    """The files of a site's box, with a new seed; secrets are read here."""
+    """The files of a site's box, with a new seed; secrets are read here. What its programs would not take is told."""
+    if found := sites.problems(site):
+        raise CygnetError("\n".join(found))
     return {**seed(), **sites.render(site)}
 
 
@@ -59,7 +61,7 @@ def check_cards(board: Board, site: Site) -> None:
     """Raise when the site speaks of a network card that the board has not."""
     if not board.cards:
         return
-    for at, port in _ports(site):
+    for at, port in ports(site):
         if port.interface not in board.cards:
             raise RecipeError(
                 site.path,
@@ -68,13 +70,9 @@ def check_cards(board: Board, site: Site) -> None:
             )
 
 
-def _ports(site: Site) -> Iterable[tuple[tuple[str | int, ...], Port]]:
+def ports(site: Site) -> Iterable[tuple[tuple[str | int, ...], Wan | Lan]]:
+    """Where the site speaks of a network card, and what it says there."""
     if site.wan:
         yield ("wan",), site.wan
     for number, lan in enumerate(site.lans):
         yield ("lan", number), lan
-
-
-def cards_of(site: Site) -> set[str]:
-    """The network cards that a site speaks of."""
-    return {port.interface for _, port in _ports(site)}

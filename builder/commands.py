@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from builder import boxes, sites
@@ -91,11 +92,18 @@ def box(board: str, name: str) -> None:
         shown.say(f"image: {boxes.make(project, plan.board, of_box(name), image, None, name)}")
 
 
-def smoke(board: str, peer: str, frozen: bool, jobs: int) -> int:
+def smoke(board: str, peer: str, files: Sequence[str], image: str, junit: str, frozen: bool, jobs: int) -> int:
     """See tasks.smoke."""
     from builder import smoke as smoking
+    from builder.smoke.report import place_for
 
-    return smoking.smoke(board, peer, frozen, jobs)
+    if (peer and files) or (image and not files):
+        raise CygnetError("--site goes without --peer, and --image with --site only: see ./inv --help=smoke")
+    report = place_for(junit) if junit else None
+    if files:
+        stock = Path(image) if image else None
+        return smoking.smoke_sites(board, [Path(file) for file in files], stock, report, frozen, jobs)
+    return smoking.smoke(board, peer, frozen, jobs, junit=report)
 
 
 def check(board: str, frozen: bool, jobs: int) -> int:
