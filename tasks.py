@@ -21,6 +21,7 @@ from builder.operands import TaskWithFiles
 DEFAULT_BOARD = "pc486"
 BOARD = {"board": "which board: see ./inv boards"}
 JOBS = {"jobs": "how many cores to keep busy (default: all)"}
+SITE = {"site": "the site file that describes the box: docs/site.md"}
 FROZEN = {"frozen": "refuse when a locked source version has gone from the mirror, instead of taking the next"}
 P = ParamSpec("P")
 
@@ -55,15 +56,18 @@ def packages(_: Context) -> None:
     commands.packages()
 
 
-@task(help={**BOARD, "package": "only this package and what it needs", **FROZEN, **JOBS})
+@task(help={**BOARD, "package": "only this package and what it needs", **SITE, **FROZEN, **JOBS})
 @told
-def build(_: Context, board: str = DEFAULT_BOARD, package: str = "", frozen: bool = False, jobs: int = 0) -> None:
-    """Build a board's disk image into images/BOARD/, or one package for it.
+def build(
+    _: Context, board: str = DEFAULT_BOARD, package: str = "", site: str = "", frozen: bool = False, jobs: int = 0
+) -> None:
+    """Build a board's image into images/BOARD/, or one package for it; with --site also the box of that site file.
 
+    The box's image is images/BOARD/boxes/NAME.img, readable by you only: the secrets that the site names are in it.
     What was built before is taken from the cache; an interrupted build goes on where it stopped.
     CYGNET_CACHE names another cache directory, CYGNET_MIRROR another Debian mirror.
     """
-    commands.build(board, package, frozen, jobs)
+    commands.build(board, package, frozen, jobs, site)
 
 
 @task(help=BOARD)
@@ -86,15 +90,46 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
     commands.box(board, name)
 
 
-@task(help={**BOARD, "peer": "the other box's board (default: the same)", **FROZEN, **JOBS})
+@task(help={"image": "a stock image, such as images/pc486/disk.img", **SITE, "to": "the box's image to be written"})
 @told
-def smoke(_: Context, board: str = DEFAULT_BOARD, peer: str = "", frozen: bool = False, jobs: int = 0) -> None:
+def provision(_: Context, image: str, site: str, to: str = "") -> None:
+    """Make the box of a site file from a stock image: the same as build --site, in a second or two.
+
+    Only the data partition is written; all else is copied and compared with the hash in the image's header. Which board
+    it is stands there, too. Without --to the image is images/BOARD/boxes/NAME.img; readable by you only, as it holds
+    the secrets that the site names.
+    """
+    commands.provision(image, site, to)
+
+
+SMOKE = {
+    "peer": "the other box's board (default: the same)",
+    "site": "accept the box of this site file instead; may be given twice",
+    "image": "with --site: a stock image that is there already, such as one that was fetched; nothing is built",
+    "junit": "write the report to this file, too",
+}
+
+
+@task(help={**BOARD, **SMOKE, **FROZEN, **JOBS}, iterable=["site"])
+@told
+def smoke(
+    _: Context,
+    board: str = DEFAULT_BOARD,
+    peer: str = "",
+    site: list[str] | None = None,
+    image: str = "",
+    junit: str = "",
+    frozen: bool = False,
+    jobs: int = 0,
+) -> None:
     """Build a board, boot two boxes of it in QEMU and run the acceptance tests on them.
 
     With --peer one box is of another board, and the tests are those of two boxes on a wire. Ends with what was
     proved, one line a test, and where the image is. JUnit XML and the consoles' logs are in images/BOARD/acceptance/.
+    With --site the box of a site file is booted (of two site files both, their WANs on one wire), and is asked whether
+    it is what the file says: files, addresses, firewall, ipsec.conf, services; all is in images/BOARD/sites/ then.
     """
-    status = commands.smoke(board, peer, frozen, jobs)
+    status = commands.smoke(board, peer, site or [], image, junit, frozen, jobs)
     if status:
         raise Exit(code=status)
 
