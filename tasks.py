@@ -85,6 +85,41 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
     commands.box(board, name)
 
 
+@task(
+    optional=["open"],
+    help={
+        "table": "the CSV file: a row is a box; columns name, hub, address, lan, and the template's own",
+        "template": "the template of their site.toml",
+        "to": "the folder that they are made in, and kept",
+        "new-key": "make the operator's key in this file: it seals and opens all others (first run only)",
+        "key": "the operator's key, for --open; what is asked for is its passphrase",
+        "open": "lay open the secrets of these boxes (a,b; alone: of all) until the next run without it",
+        "pool": "a folder of RSA keys made before (PEM), which are taken out of it first",
+        "scheduler": "make keys on the Dask cluster at this address, such as tcp://10.0.0.5:8786",
+        **JOBS,
+    },
+)
+@told
+def fleet(
+    _: Context,
+    table: str,
+    template: str,
+    to: str,
+    new_key: str = "",
+    key: str = "",
+    open: str = "",
+    pool: str = "",
+    scheduler: str = "",
+    jobs: int = 0,
+) -> None:
+    """Make many boxes from a table and a template: site files, tunnels between hub and spokes, keys.
+
+    Each key is made once and kept, sealed for the operator. What is there already and right is not touched, so the
+    same command goes on after an interruption, and adds the boxes of new rows. docs/fleet.md has it step by step.
+    """
+    commands.fleet(table, template, to, new_key, key, open, pool, scheduler, jobs)
+
+
 @task(help={**BOARD, "peer": "the other box's board (default: the same)", **FROZEN, **JOBS})
 @told
 def smoke(_: Context, board: str = DEFAULT_BOARD, peer: str = "", frozen: bool = False, jobs: int = 0) -> None:

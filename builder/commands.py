@@ -6,6 +6,7 @@ must be quick.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -25,8 +26,8 @@ from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "box", "build", "clean", "fuzz", "graph", "legal_info", "lint", "lock", "manual", "packages",
-    "requirements", "sbom", "size", "smoke", "test", "why",
+    "boards", "boot", "box", "build", "clean", "fleet", "fuzz", "graph", "legal_info", "lint", "lock", "manual",
+    "packages", "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
 
@@ -77,6 +78,25 @@ def _make_box(project: Project, plan: Plan, stock: Path, to: Path, name: str) ->
     medium(plan.board).make_box(
         plan.board, name, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log")
     )
+
+
+def fleet(
+    table: str, template: str, to: str, new_key: str, key: str, opened: str | bool, pool: str, scheduler: str, jobs: int
+) -> None:
+    """See tasks.fleet."""
+    from builder.fleet.fleet import ALL, Wanted
+    from builder.fleet.fleet import fleet as make
+    from builder.fleet.operator import ask
+
+    if new_key and key:
+        raise CygnetError("--new-key and --key: --new-key makes the operator's key, --key names one that is there")
+    wanted = Wanted(
+        Path(table), Path(template), Path(to), Path(new_key or key) if new_key or key else None, bool(new_key),
+        ALL if opened is True else opened or "", Path(pool) if pool else None, scheduler,
+        jobs or len(os.sched_getaffinity(0)),
+    )  # fmt: skip
+    with progress() as shown:
+        make(wanted, shown, ask)
 
 
 def smoke(board: str, peer: str, frozen: bool, jobs: int) -> int:
