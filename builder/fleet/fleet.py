@@ -100,6 +100,7 @@ class _Run:
     def sites(self) -> dict[str, bytes]:
         """All site files, before anything is made: a mistake in one leaves all as it was."""
         template, found = templates.load(self.wanted.template), {}
+        self.folder.new.mkdir(exist_ok=True)
         for row in self.table.rows.values():
             made = site.make(template, self.table, row)
             data = found[row.name] = made.text.encode()

@@ -35,8 +35,10 @@ class Folder:
             except OSError:
                 raise CygnetError(f"{self.path}: another ./inv fleet works here: wait until it has ended") from None
             self.clear()
-            yield
-            self.clear()
+            try:
+                yield
+            finally:
+                self.clear()
 
     def clear(self) -> None:
         """Remove what is half made."""

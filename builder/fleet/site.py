@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from jinja2 import Template
 from builder import sites
 from builder.errors import CygnetError
 from builder.fleet import template as templates
+from builder.fleet.folder import NEW
 from builder.fleet.plain import SECRETS
 from builder.fleet.table import Row, Table
 from builder.fleet.template import Rendered
@@ -38,16 +40,25 @@ def make(template: Template, table: Table, row: Row) -> Rendered:
 
 
 def check(made: Rendered, folder: Path, table: Table, row: Row, template: str) -> None:
-    """CygnetError with what is wrong in the site that ``folder`` will hold."""
-    file = folder / FILE
-    where = f"{row.where}: {template}"
+    """CygnetError with what is wrong in the site that ``folder`` will hold. No secret is read."""
+    # Files that it names are looked for from there, and a new box has no folder yet: .new is as deep.
+    there = folder if folder.is_dir() else folder.parent / NEW
+    file, where = there / FILE, f"{row.where}: {template}"
     try:
         site = sites.parse(made.text.encode(), file)
+        for at, sentence in _differences(site, row, table.has_tunnels(row)):
+            raise CygnetError(f"{file}:{site.line(*at)}: {sentence}")
+        sites.render(_without_secrets(site))
     except CygnetError as error:
         place = re.compile(rf"{re.escape(str(file))}:(\d+)")
-        raise CygnetError(place.sub(lambda found: f"{where}:{made.origin(int(found[1]))}", str(error))) from None
-    for at, sentence in _differences(site, row, table.has_tunnels(row)):
-        raise CygnetError(f"{where}:{made.origin(site.line(*at))}: {sentence}")
+        told = place.sub(lambda found: f"{where}:{made.origin(int(found[1]))}", str(error))
+        raise CygnetError(told.replace(str(there), str(folder))) from None
+
+
+def _without_secrets(site: Site) -> Site:
+    """What can be rendered before there are keys, by somebody who has none."""
+    wan = replace(site.wan, pppoe=None) if site.wan else None
+    return replace(site, wan=wan, ipsec=replace(site.ipsec, secrets=(), files=()))
 
 
 def _differences(site: Site, row: Row, has_tunnels: bool) -> Iterator[tuple[tuple[str, ...], str]]:

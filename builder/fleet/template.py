@@ -23,7 +23,9 @@ from builder.errors import CygnetError
 
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 # No cell and no TOML text has this character, so it marks where a line of the template begins.
-_MARK = re.compile("\0([0-9]+)\0")
+_MARK = re.compile("\0[0-9]+\0")
+# Of several in front of a line the last: those before it belong to what was left out.
+_FIRST = re.compile("(?:\0[0-9]+\0)*\0([0-9]+)\0")
 
 
 class Rendered(NamedTuple):
@@ -85,8 +87,8 @@ def render(template: Template, where: str, values: Mapping[str, object]) -> Rend
         raise CygnetError(f"{where}: {template.filename}:{line}: {sentence}") from None
     lines, line = [], 1
     for text in marked.split("\n"):
-        marks = _MARK.findall(text)
-        line = int(marks[0]) if marks else line
+        mark = _FIRST.match(text)
+        line = int(mark[1]) if mark else line
         lines.append(line)
     return Rendered(_bare(marked), tuple(lines))
 
