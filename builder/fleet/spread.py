@@ -43,15 +43,12 @@ def on_cluster(work: Callable[[Item], Result], items: Sequence[Item], scheduler:
     for module in (keys, sealed):
         cloudpickle.register_pickle_by_value(module)
     try:
-        with distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False) as client:
+        with distributed.Client(scheduler, timeout=PATIENCE) as client:
             client.wait_for_workers(1, timeout=PATIENCE)
             # Not pure: a result that the cluster remembers would be a key made before.
             futures = client.map(work, items, pure=False, retries=AGAIN)
             for _, result in distributed.as_completed(futures, with_results=True):
                 yield result
-    except (OSError, ValueError, TimeoutError) as error:
-        raise CygnetError(f"--scheduler={scheduler}: {_reason(error)}; what was made is kept") from None
-
-
-def _reason(error: Exception) -> str:
-    return "no worker is there" if "workers" in str(error) else f"no scheduler answers there ({type(error).__name__})"
+    except Exception as error:  # of whatever versions and networks a cluster is made
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise CygnetError(f"--scheduler={scheduler}: {reason}. What was made until then is kept") from None
