@@ -13,13 +13,15 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from builder import commands
+from builder import commands, site_tasks
 from builder.errors import CygnetError, Interrupted
 from builder.interrupts import terminated_is_interrupted
+from builder.operands import TaskWithFiles
 
 DEFAULT_BOARD = "pc486"
 BOARD = {"board": "which board: see ./inv boards"}
 JOBS = {"jobs": "how many cores to keep busy (default: all)"}
+SITE = {"site": "the site file that describes the box: docs/site.md"}
 FROZEN = {"frozen": "refuse when a locked source version has gone from the mirror, instead of taking the next"}
 P = ParamSpec("P")
 
@@ -54,15 +56,18 @@ def packages(_: Context) -> None:
     commands.packages()
 
 
-@task(help={**BOARD, "package": "only this package and what it needs", **FROZEN, **JOBS})
+@task(help={**BOARD, "package": "only this package and what it needs", **SITE, **FROZEN, **JOBS})
 @told
-def build(_: Context, board: str = DEFAULT_BOARD, package: str = "", frozen: bool = False, jobs: int = 0) -> None:
-    """Build a board's disk image into images/BOARD/, or one package for it.
+def build(
+    _: Context, board: str = DEFAULT_BOARD, package: str = "", site: str = "", frozen: bool = False, jobs: int = 0
+) -> None:
+    """Build a board's image into images/BOARD/, or one package for it; with --site also the box of that site file.
 
+    The box's image is images/BOARD/boxes/NAME.img, readable by you only: the secrets that the site names are in it.
     What was built before is taken from the cache; an interrupted build goes on where it stopped.
     CYGNET_CACHE names another cache directory, CYGNET_MIRROR another Debian mirror.
     """
-    commands.build(board, package, frozen, jobs)
+    commands.build(board, package, frozen, jobs, site)
 
 
 @task(help=BOARD)
@@ -95,6 +100,7 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
         "key": "the operator's key, for --open; what is asked for is its passphrase",
         "open": "lay open the secrets of these boxes (a,b; alone: of all) until the next run without it",
         "pool": "a folder of RSA keys made before (PEM), which are taken out of it first",
+        "image": "also a box's image, NAME/NAME.img, from this stock image, for each box that --open names",
         "scheduler": "make keys on the Dask cluster at this address, such as tcp://10.0.0.5:8786",
         **JOBS,
     },
@@ -109,6 +115,7 @@ def fleet(
     key: str = "",
     open: str = "",
     pool: str = "",
+    image: str = "",
     scheduler: str = "",
     jobs: int = 0,
 ) -> None:
@@ -117,20 +124,71 @@ def fleet(
     Each key is made once and kept, sealed for the operator. What is there already and right is not touched, so the
     same command goes on after an interruption, and adds the boxes of new rows. docs/fleet.md has it step by step.
     """
-    commands.fleet(table, template, to, new_key, key, open, pool, scheduler, jobs)
+    commands.fleet(table, template, to, new_key, key, open, pool, image, scheduler, jobs)
 
 
-@task(help={**BOARD, "peer": "the other box's board (default: the same)", **FROZEN, **JOBS})
+@task(help={"image": "a stock image, such as images/pc486/disk.img", **SITE, "to": "the box's image to be written"})
 @told
-def smoke(_: Context, board: str = DEFAULT_BOARD, peer: str = "", frozen: bool = False, jobs: int = 0) -> None:
+def provision(_: Context, image: str, site: str, to: str = "") -> None:
+    """Make the box of a site file from a stock image: the same as build --site, in a second or two.
+
+    Only the data partition is written; all else is copied and compared with the hash in the image's header. Which board
+    it is stands there, too. Without --to the image is images/BOARD/boxes/NAME.img; readable by you only, as it holds
+    the secrets that the site names.
+    """
+    commands.provision(image, site, to)
+
+
+SMOKE = {
+    "peer": "the other box's board (default: the same)",
+    "site": "accept the box of this site file instead; may be given twice",
+    "image": "with --site: a stock image that is there already, such as one that was fetched; nothing is built",
+    "junit": "write the report to this file, too",
+}
+
+
+@task(help={**BOARD, **SMOKE, **FROZEN, **JOBS}, iterable=["site"])
+@told
+def smoke(
+    _: Context,
+    board: str = DEFAULT_BOARD,
+    peer: str = "",
+    site: tuple[str, ...] = (),
+    image: str = "",
+    junit: str = "",
+    frozen: bool = False,
+    jobs: int = 0,
+) -> None:
     """Build a board, boot two boxes of it in QEMU and run the acceptance tests on them.
 
     With --peer one box is of another board, and the tests are those of two boxes on a wire. Ends with what was
     proved, one line a test, and where the image is. JUnit XML and the consoles' logs are in images/BOARD/acceptance/.
+    With --site the box of a site file is booted (of two site files both, their WANs on one wire), and is asked whether
+    it is what the file says: files, addresses, firewall, ipsec.conf, services; all is in images/BOARD/sites/ then.
     """
-    status = commands.smoke(board, peer, frozen, jobs)
+    status = commands.smoke(board, peer, site, image, junit, frozen, jobs)
     if status:
         raise Exit(code=status)
+
+
+@task(
+    positional=["action", "file", "other"],
+    klass=TaskWithFiles,
+    help={
+        "action": "new, check, show, diff or schema",
+        "file": "the site file; of schema: where to write it",
+        "other": "with diff: the second file",
+        "kind": "with new: branch-office, hub, road-warrior-gateway or opportunistic-home",
+    },
+)
+@told
+def site(_: Context, action: str, file: str, other: str = "", kind: str = "") -> None:
+    """Begin, check and look at a site file, which describes a box: docs/site.md.
+
+    new: a commented file of a --kind. check: what is wrong, with file and line. show: the files that the box gets.
+    diff: what differs on the boxes of two files. schema: the format's JSON schema, for editors.
+    """
+    site_tasks.run(action, file, other, kind)
 
 
 @task(help={**BOARD, **FROZEN, **JOBS})

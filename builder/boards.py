@@ -139,6 +139,7 @@ class Board(_Table, frozen=True):
     """One board; ``without`` names packages that it leaves out; ``name`` and ``folder`` are where it stands.
 
     It has a disk or a flash chip, and a twin in QEMU or none.
+    ``cards``: its network cards as Linux calls them, where all boards of its kind have the same.
     Without a ``hardware_watchdog`` the kernel's own restarts a box that is stuck, as long as the kernel is not.
     """
 
@@ -151,6 +152,7 @@ class Board(_Table, frozen=True):
     flash: Flash | None = None
     qemu: Qemu | None = None
     without: tuple[str, ...] = ()
+    cards: tuple[str, ...] = ()
     hardware_watchdog: bool = True
     name: str = ""
     folder: Path = Path()

@@ -11,35 +11,61 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from builder.boards import load_board
+from builder import boxes, sites
+from builder.boards import Board, load_board
 from builder.errors import CygnetError
-from builder.image.image import medium
+from builder.image.data import Files, of_box
 from builder.image.publish import publish
 from builder.locking import lock_all
 from builder.papers.tasks import boards, graph, legal_info, packages, sbom, size, why
-from builder.plan import Plan, Project
+from builder.plan import Project
 from builder.progress import progress
-from builder.run import Runner
 from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
     "boards", "boot", "box", "build", "clean", "fleet", "fuzz", "graph", "legal_info", "lint", "lock", "manual",
-    "packages", "requirements", "sbom", "size", "smoke", "test", "why",
+    "packages", "provision", "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
 
-def build(board: str, package: str, frozen: bool, jobs: int) -> None:
+def build(board: str, package: str, frozen: bool, jobs: int, site: str = "") -> None:
     """See tasks.build."""
+    if package and site:
+        raise CygnetError(
+            f"--package={package} --site={site}: one package is no image for a site; leave one of them out"
+        )
     with progress() as shown:
         project = Project(settings(), shown, frozen, jobs)
+        box = _box_of(load_board(project.settings.boards, board), site) if site else None
         plan, results = project.build(board, package)
         if package:
             shown.say(f"{package}: {results[plan.packages[package].name]}")
-        else:
-            shown.say(f"image: {publish(project, plan, results)}")
+            return
+        image = publish(project, plan, results)
+        if box:
+            name, files = box
+            image = boxes.make(project, plan.board, files, image, None, name)
+        shown.say(f"image: {image}")
+
+
+def provision(image: str, site: str, to: str) -> None:
+    """See tasks.provision."""
+    with progress() as shown:
+        project, stock = Project(settings(), shown), Path(image)
+        board = boxes.board_of(project, stock)
+        name, files = _box_of(board, site)
+        shown.say(f"image: {boxes.make(project, board, files, stock, Path(to) if to else None, name)}")
+
+
+def _box_of(board: Board, site_file: str) -> tuple[str, Files]:
+    """Name and files of the box that a site file describes."""
+    site = sites.read(Path(site_file))
+    boxes.check_cards(board, site)
+    return site.name, boxes.of_site(site)
 
 
 def boot(board: str) -> None:
@@ -53,36 +79,24 @@ def boot(board: str) -> None:
         image = publish(project, plan, results)
         disk = image.with_name("boot.img")
         if not disk.exists() or disk.stat().st_mtime < image.stat().st_mtime:
-            _make_box(project, plan, image, disk, "cygnet")
+            boxes.make(project, plan.board, of_box("cygnet"), image, disk, "cygnet")
     qemu.interactive(plan.board, disk)
 
 
 def box(board: str, name: str) -> None:
     """See tasks.box."""
-    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}", name):
-        raise CygnetError(f"--name={name}: a box is called by letters, digits and hyphens, 63 at most")
+    boxes.check_name(name)
     with progress() as shown:
         project = Project(settings(), shown)
         plan, results = project.build(board)
         image = publish(project, plan, results)
-        place = image.parent / "boxes" / f"{name}.img"
-        place.parent.mkdir(exist_ok=True)
-        _make_box(project, plan, image, place, name)
-        shown.say(f"image: {place}")
-
-
-def _make_box(project: Project, plan: Plan, stock: Path, to: Path, name: str) -> None:
-    tools = project.engine().build((plan.tools,))[plan.tools.name]
-    work = to.with_suffix(".work")
-    shutil.rmtree(work, ignore_errors=True)
-    medium(plan.board).make_box(
-        plan.board, name, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log")
-    )
+        shown.say(f"image: {boxes.make(project, plan.board, of_box(name), image, None, name)}")
 
 
 def fleet(
-    table: str, template: str, to: str, new_key: str, key: str, opened: str | bool, pool: str, scheduler: str, jobs: int
-) -> None:
+    table: str, template: str, to: str, new_key: str, key: str, opened: str | bool, pool: str, image: str,
+    scheduler: str, jobs: int,
+) -> None:  # fmt: skip
     """See tasks.fleet."""
     from builder.fleet.fleet import ALL, Wanted
     from builder.fleet.fleet import fleet as make
@@ -90,20 +104,27 @@ def fleet(
 
     if new_key and key:
         raise CygnetError("--new-key and --key: --new-key makes the operator's key, --key names one that is there")
+    path = {name: Path(word) for name, word in (("key", new_key or key), ("pool", pool), ("image", image)) if word}
     wanted = Wanted(
-        Path(table), Path(template), Path(to), Path(new_key or key) if new_key or key else None, bool(new_key),
-        ALL if opened is True else opened or "", Path(pool) if pool else None, scheduler,
-        jobs or len(os.sched_getaffinity(0)),
+        Path(table), Path(template), Path(to), new_key=bool(new_key), opened=ALL if opened is True else opened or "",
+        scheduler=scheduler, jobs=jobs or len(os.sched_getaffinity(0)), **path,
     )  # fmt: skip
     with progress() as shown:
         make(wanted, shown, ask)
 
 
-def smoke(board: str, peer: str, frozen: bool, jobs: int) -> int:
+def smoke(board: str, peer: str, files: Sequence[str], image: str, junit: str, frozen: bool, jobs: int) -> int:
     """See tasks.smoke."""
     from builder import smoke as smoking
+    from builder.smoke.report import place_for
 
-    return smoking.smoke(board, peer, frozen, jobs)
+    if (peer and files) or (image and not files):
+        raise CygnetError("--site goes without --peer, and --image with --site only: see ./inv --help=smoke")
+    report = place_for(junit) if junit else None
+    if files:
+        stock = Path(image) if image else None
+        return smoking.smoke_sites(board, [Path(file) for file in files], stock, report, frozen, jobs)
+    return smoking.smoke(board, peer, frozen, jobs, junit=report)
 
 
 def check(board: str, frozen: bool, jobs: int) -> int:

@@ -80,6 +80,13 @@ class Project:
         """What runs steps."""
         return Engine(self.settings, self.progress, self.jobs)
 
+    def tools(self) -> Path:
+        """The tools tree. Where it is there already no build is waited for."""
+        step, engine = tools_step(self.tool_sources), self.engine()
+        if engine.missing((step,)):
+            return engine.build((step,))[step.name]
+        return engine.store.verified(step)
+
     def build(self, board_name: str, package: str = "") -> tuple[Plan, dict[str, Path]]:
         """Build the image of a board, or one package of it; plans again when a source was replaced."""
         engine = self.engine()

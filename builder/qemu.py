@@ -1,7 +1,7 @@
 """QEMU's command line of a board: the one place that knows it.
 
 What differs from board to board stands in board.toml, [qemu].  Users: `./inv boot` (`interactive`),
-and the acceptance tests, where labgrid starts QEMU (board/<name>/labgrid.yaml.j2).  Manual page: qemu(1).
+and the acceptance tests, where labgrid starts QEMU (builder/smoke/labgrid.yaml.j2).  Manual page: qemu(1).
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ LEAVE = "Ctrl-A X ends QEMU, Ctrl-A H lists its other keys; Ctrl-C goes to the b
 
 @dataclass(frozen=True)
 class Card:
-    """One network card: its name in QEMU, its address, what it is plugged into, where its frames are recorded."""
+    """One network card: its name in QEMU, its address, what it is plugged into, where its frames are recorded.
+
+    ``behind``: what else is there of QEMU's network, each with its id.
+    """
 
     name: str
     mac: str
     backend: str
     capture: Path | None = None
+    behind: tuple[str, ...] = ()
 
     def words(self, nic: str) -> list[str]:
         """Its part of the command line; ``nic`` is the device that the board has."""
@@ -41,18 +45,29 @@ class Card:
             "-netdev", f"{self.backend},id={self.name}",
             "-device", f"{nic},netdev={self.name},mac={self.mac}",
             *(["-object", dump] if dump else []),
+            *(word for other in self.behind for word in ("-netdev", other)),
         ]  # fmt: skip
 
 
 def wire_end(name: str, mac: str, here: Path, there: Path, capture: Path | None = None) -> Card:
     """A card on a wire between two boxes: one datagram a frame between two sockets, each box with its own."""
-    ends = f"local.type=unix,local.path={quoted(here)},remote.type=unix,remote.path={quoted(there)}"
-    return Card(name, mac, f"dgram,{ends}", capture)
+    return Card(name, mac, _wire(here, there), capture)
 
 
-def unplugged(name: str, mac: str) -> Card:
-    """A card with nothing at the other end of its cable."""
-    return Card(name, mac, "hubport,hubid=0")
+def _wire(here: Path, there: Path) -> str:
+    return f"dgram,local.type=unix,local.path={quoted(here)},remote.type=unix,remote.path={quoted(there)}"
+
+
+def joined_wire_end(name: str, mac: str, here: Path, there: Path, provider: str, capture: Path, hub: int) -> Card:
+    """The same, but a provider's router is on that wire too: card, wire and ``provider`` meet in a hub."""
+    ports = (f"hubport,hubid={hub},netdev={name}-{other},id={name}-{other}-port" for other in ("wire", "provider"))
+    behind = (f"{_wire(here, there)},id={name}-wire", f"{provider},id={name}-provider", *ports)
+    return Card(name, mac, f"hubport,hubid={hub}", capture, behind)
+
+
+def unplugged(name: str, mac: str, hub: int = 0) -> Card:
+    """A card with nothing at the other end of its cable: alone on its ``hub``."""
+    return Card(name, mac, f"hubport,hubid={hub}")
 
 
 def user_network(name: str, mac: str) -> Card:

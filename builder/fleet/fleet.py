@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from builder.errors import CygnetError
-from builder.fleet import plain, published, site, tunnels
+from builder.fleet import images, plain, published, site, tunnels
 from builder.fleet import template as templates
 from builder.fleet.folder import OPEN, PRIVATE, Folder, is_so
 from builder.fleet.keyring import KEYS, Keyring
@@ -27,13 +27,16 @@ from builder.names import unknown
 from builder.progress import Progress
 
 ALL = "all"
-IGNORED = b"# Secrets while they lie open, and what a run works with.\n/*/ipsec.secrets\n/.new\n/.lock\n"
+IGNORED = b"# What holds secrets in the open, and what a run works with.\n/*/ipsec.secrets\n/*/*.img*\n/.new\n/.lock\n"
 MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asked for. ``opened``: names of boxes between commas, or all; ``new_key``: make ``key`` first."""
+    """What a user asked for. ``opened``: names of boxes between commas, or all; ``new_key``: make ``key`` first.
+
+    ``image``: the stock image to make boxes' images from, for those that are ``opened``.
+    """
 
     table: Path
     template: Path
@@ -42,6 +45,7 @@ class Wanted:
     new_key: bool = False
     opened: str = ""
     pool: Path | None = None
+    image: Path | None = None
     scheduler: str = ""
     jobs: int = 1
 
@@ -60,6 +64,8 @@ def fleet(wanted: Wanted, shown: Progress, ask: Ask) -> None:
 
 
 def _opened(table: Table, wanted: Wanted) -> list[Row]:
+    if wanted.image and not wanted.opened:
+        raise CygnetError("--image needs --open, which names the boxes: a box's secrets are in its image")
     if not wanted.opened:
         return []
     if not wanted.key:
@@ -94,6 +100,8 @@ class _Run:
         self.close(opened)
         if operator:
             self.open(opened, operator)
+        if self.wanted.image:
+            images.make(self.folder.path, opened, self.wanted.image, self.shown)
         for sentence in left_over(self.folder.path, self.table, self.keyring.needed()):
             self.shown.say(sentence)
 

@@ -42,13 +42,20 @@ def on_cluster(work: Callable[[Item], Result], items: Sequence[Item], scheduler:
 
     for module in (keys, sealed):
         cloudpickle.register_pickle_by_value(module)
+
+    def there(packed: bytes) -> bytes:
+        # Packed by hand: distributed itself would send names of modules that a worker lacks.
+        function, item = cloudpickle.loads(packed)
+        return bytes(cloudpickle.dumps(function(item)))
+
+    packed = [cloudpickle.dumps((work, item)) for item in items]
     try:
         with distributed.Client(scheduler, timeout=PATIENCE) as client:
             client.wait_for_workers(1, timeout=PATIENCE)
             # Not pure: a result that the cluster remembers would be a key made before.
-            futures = client.map(work, items, pure=False, retries=AGAIN)
+            futures = client.map(there, packed, pure=False, retries=AGAIN)
             for _, result in distributed.as_completed(futures, with_results=True):
-                yield result
+                yield cloudpickle.loads(result)
     except Exception as error:  # of whatever versions and networks a cluster is made
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise CygnetError(f"--scheduler={scheduler}: {reason}. What was made until then is kept") from None

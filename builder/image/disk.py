@@ -1,21 +1,19 @@
 """The disk image: boot loader, two system slots, data; what a box's CompactFlash card is written with.
 
-`assemble` makes the stock image, the same bytes each time.  `make_box` makes one box's image from
-it, with what must be unique in the data partition.
+`assemble` makes the stock image, the same bytes each time.  `make_box` makes one box's image from it, whose data
+partition holds what is that box's own.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError
-from builder.image import layout
-from builder.image.data import for_owner_only, lay_data, of_box
+from builder.image.data import Files, check_room, lay_data
 from builder.image.filesystem import make_ext
+from builder.image.header import verify, write_header, write_sparse
 from builder.image.layout import BOOT_CODE, MIB, SECTOR, disk_id, disk_size, partition_table, partitions
 from builder.image.loaders import LOADERS
 from builder.image.loaders.loader import Boot
@@ -34,7 +32,7 @@ def assemble(board: Board, system: Path, out: Path, tools: Path, work: Path, run
         "boot": _boot(board, boot, tools, work, runner),
         "slot-a": slot,
         "slot-b": slot,
-        "data": _data(board, {}, tools, work, runner),
+        "data": _data(board, {}, partitions(board.need_disk())["data"].size, tools, work, runner),
     }
     _write(board, boot, parts, out / IMAGE)
 
@@ -71,10 +69,10 @@ def _boot(board: Board, boot: Boot, tools: Path, work: Path, runner: Runner) -> 
     return work / "boot.fs"
 
 
-def _data(board: Board, files: Mapping[str, bytes], tools: Path, work: Path, runner: Runner) -> Path:
+def _data(board: Board, files: Files, size: int, tools: Path, work: Path, runner: Runner) -> Path:
+    check_room(files, size, f"the data partition of {board.name}")
     content = lay_data(files, work / "data")
-    part = partitions(board.need_disk())["data"]
-    make_ext("ext4", "data", content, part.size, work / "data.fs", tools, runner, board.name)
+    make_ext("ext4", "data", content, size, work / "data.fs", tools, runner, board.name)
     return work / "data.fs"
 
 
@@ -92,28 +90,13 @@ def _write(board: Board, boot: Boot, parts: Mapping[str, Path], to: Path) -> Non
                     f"{board.name}: {name} is {over:,} bytes larger than its partition; "
                     f"raise its size in {board.folder / 'board.toml'}, [disk]"
                 )
-            _write_sparse(disk.fileno(), parts[name].read_bytes(), place.start)
+            write_sparse(disk.fileno(), parts[name].read_bytes(), place.start)
+    write_header(to, board.name, partitions(where)["data"])
 
 
-def _write_sparse(disk: int, content: bytes, at: int) -> None:
-    """Write only what is not zero: the image stays a sparse file."""
-    for start in range(0, len(content), layout.MIB // 16):
-        piece = content[start : start + layout.MIB // 16]
-        if piece.strip(b"\0"):
-            os.pwrite(disk, piece, at + start)
-
-
-def make_box(board: Board, name: str, stock: Path, to: Path, tools: Path, work: Path, runner: Runner) -> None:
-    """One box's image from the stock image: its name and a seed of its own on the data partition.
-
-    ``to`` is written under another name first; the seed is readable by its owner only.
-    """
-    work.mkdir(parents=True, mode=0o700)
-    data = _data(board, of_box(name), tools, work, runner)
-    new = for_owner_only(to.with_name(f"{to.name}.new"))
-    runner.run(["cp", "--sparse=always", "--no-preserve=mode", str(stock), str(new)], cwd=work)
-    with new.open("r+b") as disk:
-        # All of it, zeros too: the stock image's own data partition must not shine through.
-        os.pwrite(disk.fileno(), data.read_bytes(), partitions(board.need_disk())["data"].start)
-    new.replace(to)
-    shutil.rmtree(work)
+def make_box(board: Board, files: Files, stock: Path, to: Path, tools: Path, work: Path, runner: Runner) -> None:
+    """One box's image from the stock image, in the empty file ``to``: ``files`` are what its data partition holds."""
+    with to.open("r+b") as disk:
+        header = verify(stock, copy=disk)
+        data = _data(board, files, header.data_size, tools, work, runner)
+        write_sparse(disk.fileno(), data.read_bytes(), header.data_start)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError
-from builder.image.flash_layout import DATA, ROOTS, Place, logical_blocks, places, volume_sizes
+from builder.image.flash_layout import DATA, Place, logical_blocks, places, volume_sizes
 from builder.image.ubi import read_ubi
 from builder.run import Runner
 
@@ -35,8 +36,8 @@ def check_kernel(board: Board, image: bytes, content: bytes) -> None:
         raise CygnetError(f"{board.name}: the kernel's uImage holds something else than was put into it")
 
 
-def check_ubi(board: Board, image: Path, root: bytes, data: bytes) -> None:
-    """Raise unless ``image`` has two volumes with ``root`` and one with ``data``, of the layout's sizes."""
+def check_ubi(board: Board, image: Path, contents: Mapping[str, bytes]) -> None:
+    """Raise unless ``image`` has the layout's volumes, of its sizes, with ``contents``."""
     flash = board.need_flash()
     found = read_ubi(flash, image.read_bytes(), f"{board.name}: {image.name}")
     wanted = [
@@ -46,7 +47,7 @@ def check_ubi(board: Board, image: Path, root: bytes, data: bytes) -> None:
     if [(one.number, one.name, one.blocks, one.static, one.grows) for one in found] != wanted:
         raise CygnetError(f"{board.name}: {image.name} has other volumes than {', '.join(volume_sizes(flash))}")
     for one in found:
-        if one.content != (root if one.name in ROOTS.values() else data):
+        if one.content != contents[one.name]:
             raise CygnetError(
                 f"{board.name}: volume {one.name} of {image.name} holds something else than was put into it"
             )

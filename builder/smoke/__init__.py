@@ -23,25 +23,36 @@ from builder.plan import Project
 from builder.progress import progress
 from builder.run import ENVIRONMENT, Children
 from builder.settings import PROJECT, settings
-from builder.smoke.pairs import FOLDER, TEMPLATE, Pair, build_pair, render, targets
-from builder.smoke.report import JUNIT, report
+from builder.smoke import sites
+from builder.smoke.pairs import FOLDER, Pair, build_pair, render, targets
+from builder.smoke.report import JUNIT, copy_report, report
 
 TESTS = PROJECT / "tests/acceptance"
 # Of the image itself: instruction set, slots.
 IMAGE_TESTS = PROJECT / "tests/image"
+# Of a user's own site files.
+SITE_TESTS = Path(__file__).with_name("accept_site.py")
 CHECK = "check"
 CI_BOARDS = ("pc486", "armv7", "mipsel")
 GRACE_SECONDS = 15
 
 
-def smoke(board: str, peer: str = "", frozen: bool = False, jobs: int = 0, arguments: Sequence[str] = ()) -> int:
-    """Build and accept a board; 0 if all was proved.
+def smoke(
+    board: str,
+    peer: str = "",
+    frozen: bool = False,
+    jobs: int = 0,
+    arguments: Sequence[str] = (),
+    junit: Path | None = None,
+) -> int:
+    """Build and accept a board; 0 if all was proved. ``junit``: a second place for the report.
 
     With a ``peer``, another board's name, one box of each: what two boxes do with each other is tested then.
     ``arguments`` are handed to pytest.
     """
     (pair,) = prepare([(board, peer or board)], frozen, jobs)
     status = accept(pair, arguments)
+    copy_report(pair.folder, junit)
     print(f"image:  {pair.images / board / 'disk.img'}", flush=True)
     return status
 
@@ -88,10 +99,36 @@ def accept(pair: Pair, arguments: Sequence[str] = ()) -> int:
     """Run the acceptance tests on a pair's boxes and say what was proved; pytest's exit status."""
     folders = [TESTS, IMAGE_TESTS] if len(set(pair.boards)) == 1 else [TESTS]
     words = [*map(str, folders), *arguments]
-    variables = {**os.environ, **ENVIRONMENT, "HOME": str(pair.folder), "CYGNET_CACHE": str(settings().cache)}
-    status = _run_pytest([pair], pair.folder, words, variables)
+    status = _run_pytest([pair], pair.folder, words, _variables(pair.folder))
     _tell(pair.folder)
     return status
+
+
+def smoke_sites(
+    board: str,
+    files: Sequence[Path],
+    image: Path | None,
+    junit: Path | None = None,
+    frozen: bool = False,
+    jobs: int = 0,
+) -> int:
+    """Build a board, or take a stock image of it; accept the boxes of one or two site files. 0 if all was proved."""
+    with progress() as shown:
+        project = Project(settings(), shown, frozen, jobs)
+        sites.read(files)
+        of_board, stock = sites.stock_image(project, board, image)
+    folder = settings().images / of_board.name / sites.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [str(SITE_TESTS), "-p", "builder.smoke.plugin", "--cygnet-image", str(stock.resolve())]
+    words += [word for file in files for word in ("--cygnet-site", str(file.resolve()))]
+    status = run_pytest(folder, words, _variables(folder))
+    _tell(folder)
+    copy_report(folder, junit)
+    return status
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    return {**os.environ, **ENVIRONMENT, "HOME": str(folder), "CYGNET_CACHE": str(settings().cache)}
 
 
 def _tell(folder: Path) -> None:
@@ -107,18 +144,22 @@ def again(board: str, arguments: Sequence[str], peer: str = "") -> int:
 
 
 def _run_pytest(pairs: Sequence[Pair], folder: Path, words: Sequence[str], variables: dict[str, str]) -> int:
-    """Its QEMUs are in its process group, and end with it whatever happens."""
     environment = folder / "labgrid.yaml"
+    # Not in `folder`: the path of a Unix socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets:
+        render(targets(pairs, Path(sockets)), pairs, environment)
+        return run_pytest(folder, [*words, "--lg-env", str(environment)], variables)
+
+
+def run_pytest(folder: Path, words: Sequence[str], variables: dict[str, str]) -> int:
+    """Its status. Its QEMUs are in its process group, and end with it whatever happens."""
     command = [
         sys.executable, "-m", "pytest", *words, "-q", "--no-header", "-p", "no:cacheprovider",
-        "--lg-env", str(environment), "--lg-log", str(folder), "--junitxml", str(folder / JUNIT),
-        "-o", "junit_family=xunit1",
+        "--lg-log", str(folder), "--junitxml", str(folder / JUNIT), "-o", "junit_family=xunit1",
     ]  # fmt: skip
     children = Children()
     sys.stdout.flush()
-    # Not in `folder`: the path of a Unix socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, terminated_is_interrupted():
-        render(TESTS / TEMPLATE, targets(pairs, Path(sockets)), pairs, environment)
+    with terminated_is_interrupted():
         process = children.start(command, PROJECT, {**variables, "PYTHONDONTWRITEBYTECODE": "1"}, sys.stdout.buffer)
         try:
             return process.wait()

@@ -12,13 +12,13 @@ import jinja2
 
 from builder import qemu
 from builder.boards import Board
-from builder.image.disk import make_box
+from builder.image.data import of_box
+from builder.image.provision import make_box
 from builder.image.publish import publish
 from builder.plan import Project
-from builder.run import Runner
 from builder.settings import VERSION
 
-TEMPLATE = Path("labgrid.yaml.j2")
+TEMPLATE = Path(__file__).with_name("labgrid.yaml.j2")
 FOLDER = "acceptance"
 CAPTURE = "wan.pcap"
 BOXES = ("box-a", "box-b")
@@ -62,21 +62,19 @@ class Pair:
 
 def build_pair(project: Project, names: Sequence[str]) -> Pair:
     """Build the image of both boards and make a box of each; each has a seed of its own."""
-    stock: dict[str, tuple[Board, Path, Path]] = {}
+    stock: dict[str, tuple[Board, Path]] = {}
     for name in dict.fromkeys(names):
         plan, results = project.build(name)
         qemu.program(plan.board)
-        tools = project.engine().build((plan.tools,))[plan.tools.name]
-        stock[name] = (plan.board, publish(project, plan, results), tools)
+        stock[name] = (plan.board, publish(project, plan, results))
     first, second = (stock[name][0] for name in names)
     pair = Pair((first, second), project.settings.images)
     project.progress.say(f"making two boxes in {pair.folder}")
     shutil.rmtree(pair.folder, ignore_errors=True)
     pair.folder.mkdir(parents=True)
     for box, board in pair.boxes():
-        _, image, tools = stock[board.name]
-        runner = Runner(box, pair.folder / "make-boxes.log")
-        make_box(board, box, image, pair.folder / f"{box}.img", tools, pair.folder / f"{box}.work", runner)
+        _, image = stock[board.name]
+        make_box(board, of_box(box), image, pair.folder / f"{box}.img", project.tools(), pair.folder / "make-boxes.log")
     return pair
 
 
@@ -109,9 +107,9 @@ def target(name: str, board: Board, devices: Sequence[str]) -> dict[str, object]
     }
 
 
-def render(template: Path, boxes: Sequence[dict[str, object]], pairs: Sequence[Pair], to: Path) -> None:
+def render(boxes: Sequence[dict[str, object]], pairs: Sequence[Pair], to: Path) -> None:
     """Write labgrid's environment file of some boxes, and of the pairs that they make."""
-    text = jinja2.Template(template.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
+    text = jinja2.Template(TEMPLATE.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
         boxes=boxes, pairs=[_facts(pair) for pair in pairs], version=VERSION, login_timeout=LOGIN_TIMEOUT
     )
     to.write_text(text + "\n")

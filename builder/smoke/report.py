@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -38,6 +39,27 @@ def report(folder: Path) -> list[str]:
     lines.append(f"{len(outcomes) - len(failed)} of {len(outcomes)} proved")
     lines.append(f"report: {folder / JUNIT}")
     return lines + [f"console of {console.name.removeprefix('console_')}: {console}" for console in consoles(folder)]
+
+
+def place_for(junit: str) -> Path:
+    """Where the user wants the report; raises CygnetError when no file can be there."""
+    place = Path(junit)
+    if place.is_dir() or not place.parent.is_dir():
+        raise CygnetError(f"--junit={junit}: name a file, in a folder that is there")
+    return place
+
+
+def copy_report(folder: Path, to: Path | None) -> None:
+    """Put the report of the last run in ``folder`` where the user wants it, too."""
+    if not to:
+        return
+    new = to.with_name(f"{to.name}.new")
+    try:
+        shutil.copyfile(folder / JUNIT, new)
+        new.replace(to)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise CygnetError(f"--junit={to}: {error.strerror}; the report is {folder / JUNIT}") from None
 
 
 def consoles(folder: Path) -> list[Path]:

@@ -7,18 +7,19 @@ test that restarts one leaves it logged in.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import eager_qemu  # noqa: F401 - registers its driver
 import pytest
-from box import Box
-from capture import Capture
 from labgrid import Environment
 from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 from offices import WAN_ADDRESSES, quiet_wire
+
+import builder.smoke.eager_qemu  # noqa: F401 - registers its driver
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture
+from builder.smoke.plugin import sentence
 
 HERE = Path(__file__).parent
 
@@ -57,13 +58,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pairs = environment.config.get_option("pairs")
         ids = [pair["name"] for pair in pairs] if len(pairs) > 1 else [pytest.HIDDEN_PARAM]
         metafunc.parametrize("pair", pairs, indirect=True, ids=ids, scope="session")
-
-
-def sentence(item: pytest.Function) -> str:
-    """What the test proves, for the report: the first line of its docstring, and which case."""
-    text = (inspect.getdoc(item.function) or item.name).splitlines()[0]
-    case = item.callspec.id if hasattr(item, "callspec") else ""
-    return f"{text} [{case}]" if case else text
 
 
 @pytest.fixture(scope="session")

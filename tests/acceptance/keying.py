@@ -13,8 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from box import Box
 from offices import Offices, Side, read_sas
+
+from builder.smoke.box import Box
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGURATION, SECRETS = "/etc/ipsec.conf", "/etc/ipsec.secrets"

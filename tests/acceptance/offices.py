@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from box import Box
-from capture import Capture
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture
 
 # Documentation addresses (RFC 5737): nothing else uses them.
 WAN_ADDRESSES = {"box-a": "192.0.2.1", "box-b": "192.0.2.2"}

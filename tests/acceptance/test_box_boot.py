@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from box import Box
+from builder.smoke.box import Box
 
 RAM_BUDGET_KIB = 24 * 1024
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from box import Box
+
+from builder.smoke.box import Box
 
 HERE = Path(__file__).parent / "on_target"
 PROGRAM = HERE / "crypto_answers.py"

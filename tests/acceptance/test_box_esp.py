@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from box import Box
-from capture import Capture, holds, kinds
 from offices import INNER, PATTERN, PINGS, Offices, Side, carried, offices, xfrm_errors
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, holds, kinds
 
 SPIS = {1: 0x1000AB, 2: 0x1000BA}
 TEXT = b"CYGNET PLAINTEXT"

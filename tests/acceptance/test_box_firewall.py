@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from box import Box
-from capture import Capture, holds, kinds
 from keying import PROJECT, configure, conn, forget, start, up
 from offices import PATIENCE, PATTERN, PINGS, POLICY, Offices, add_host, lan_of, offices, quiet_wire, read_sas, wan_of
 from zones import PREFIXES, Promise, Told, add_zones, remove_zones, set_policy, tell
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, holds, kinds
 
 pytestmark = pytest.mark.once
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from box import Box
-from capture import Capture, Frame, holds, kinds
 from keying import PATIENCE, configure, conn, forget, log, stands, start
 from offices import PATTERN, PINGS, PLAIN_ROUTE_METRIC, Offices, Side, offices, quiet_wire, read_sas, wan_of
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, Frame, holds, kinds
 
 pytestmark = pytest.mark.once
 

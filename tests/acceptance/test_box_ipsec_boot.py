@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from box import Box
-from capture import Capture, holds, kinds
 from keying import LINK, PATIENCE, configure, conn, forget, log, make_key, stands, start
 from offices import INNER, PATTERN, PINGS, Offices, add_host, offices, quiet_wire, read_sas
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, holds, kinds
 
 NETWORK = "/etc/cygnet/network"
 CONNECTION = (

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from box import Box
-from capture import Capture
 from keying import PATIENCE, configure, conn, forget, start, up
 from offices import Offices, offices, quiet_wire, read_sas
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture
 
 pytestmark = pytest.mark.once
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from box import Box
-from capture import Capture, holds, kinds
 from guide import KEY, printed_files, session, type_in
 from keying import LINK, PATIENCE, SECRETS, RsaKey, forget, make_key, take_over, up, write
 from offices import INNER, PATTERN, Offices, Side, carried, lan_of, offices, quiet_wire, read_sas, wan_of
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, holds, kinds
 
 pytestmark = pytest.mark.once
 

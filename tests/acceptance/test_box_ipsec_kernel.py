@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from box import Box
+
+from builder.smoke import capture
+from builder.smoke.box import Box
 
 pytestmark = pytest.mark.once
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "on_target/tunnels"
-SHARED = HERE / "capture.py"
+SHARED = Path(capture.__file__)
 # Not a figure to reach: when to give up on a busy machine.
 SECONDS = 600
 

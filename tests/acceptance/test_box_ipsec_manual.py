@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from box import Box
-from capture import Capture, holds, kinds
 from keying import PATIENCE, configure, conn, forget, write
 from offices import INNER, PATTERN, PINGS, Offices, offices, quiet_wire, read_sas
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, holds, kinds
 
 pytestmark = pytest.mark.once
 ENCRYPTION, INTEGRITY = secrets.token_hex(16), secrets.token_hex(32)

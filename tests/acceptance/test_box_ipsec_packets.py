@@ -17,11 +17,12 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 import pytest
-from box import Box
-from capture import Capture, Frame, kinds
 from keying import LINK, PATIENCE, configure, conn, forget, log, up
 from offices import PATTERN, Offices, Side, offices, quiet_wire, read_sas, wan_of, xfrm_errors
 from provider import PATH, PROVIDER, no_firewall, provider
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, Frame, kinds
 
 pytestmark = pytest.mark.once
 

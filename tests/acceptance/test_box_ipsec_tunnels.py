@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from box import Box
-from capture import Capture, holds, kinds
 from keying import PATIENCE, RsaKey, configure, conn, forget, log, make_key, stands, start, up, write
 from offices import INNER, PATTERN, PINGS, Offices, offices, quiet_wire, read_sas
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, holds, kinds
 
 SECRETS = '192.0.2.1 192.0.2.2 : PSK "correct horse battery staple"\n'
 IPV6_INNER = INNER + 20

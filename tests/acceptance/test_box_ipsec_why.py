@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from box import Box
-from capture import Capture
 from keying import PATIENCE, configure, conn, forget, stands, start, write
 from offices import Offices, Side, offices, quiet_wire
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture
 
 pytestmark = pytest.mark.once
 SECRETS = '192.0.2.1 192.0.2.2 : PSK "correct horse battery staple"\n'

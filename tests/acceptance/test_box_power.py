@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from box import Box
+
+from builder.smoke.box import Box
 
 WRONG_YEAR = "2001-01-01"
 

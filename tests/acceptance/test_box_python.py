@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from box import Box
+
+from builder.smoke.box import Box
 
 PROGRAM = Path(__file__).parent / "on_target/python_facts.py"
 NLMSG_DONE = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from box import Box
+from builder.smoke.box import Box
 
 ALWAYS = {"syslogd", "klogd", "sshd", "timekeeper", "watchdog"}
 # Services that a stock box does not start, and why.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from box import Box
-from capture import Capture, holds, kinds
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, holds, kinds
 
 PATTERN = b"\xa5" * 64
 COUNT = 3

@@ -20,9 +20,10 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from box import Box
 from keying import PROJECT, write
 from offices import NETWORK, PATIENCE, PLAIN_ROUTE_METRIC, POLICY, Offices, lan_of, together, wan_of
+
+from builder.smoke.box import Box
 
 PROGRAM = Path(__file__).parent / "on_target/zones"
 TABLE = "/tmp/zones.table"

@@ -19,6 +19,13 @@ MISTAKES = [
     (["why", "--package=busibox"], "No package is called 'busibox'; did you mean"),
     (["box", "--name=../shop"], "error: --name=../shop: a box is called by letters, digits and hyphens, 63 at most"),
     (["fuzz", "--minutes=long"], "error: --minutes=long: expected a number of minutes, such as 10 or 0.5"),
+    (["build", "--package=zlib", "--site=s.toml"], "error: --package=zlib --site=s.toml: one package is no image"),
+    (["build", "--site=nothing.toml"], "error: nothing.toml: "),
+    (
+        ["provision", "--image=nothing.img", "--site=s.toml"],
+        "error: nothing.img: No such file or directory; name an image",
+    ),
+    (["provision", "--image=README.md", "--site=s.toml"], "error: README.md is no Cygnet image: it has no header; "),
     (["sbom", "--board=pc"], "No board is called 'pc'; "),
 ]
 

@@ -13,14 +13,14 @@ from labgrid import Environment
 from builder.boards import load_board
 from builder.settings import PROJECT
 from builder.smoke import TESTS
-from builder.smoke.pairs import TEMPLATE, Pair, render, targets
+from builder.smoke.pairs import Pair, render, targets
 
 
 @pytest.mark.parametrize(("name", "boxes"), [("armv5", {"armv5-box-a", "armv5-box-b"}), ("kirkwood", set())])
 def test_labgrid_knows_the_boxes_of_a_board_that_has_a_twin(tmp_path: Path, name: str, boxes: set[str]) -> None:
     board, file = load_board(PROJECT / "board", name), tmp_path / "labgrid.yaml"
     pair = Pair((board, board), tmp_path)
-    render(TESTS / TEMPLATE, targets([pair], tmp_path), [pair], file)
+    render(targets([pair], tmp_path), [pair], file)
     environment = Environment(str(file))
     assert set(environment.config.get_targets()) == boxes
     assert environment.get_target_features() == set()
@@ -31,7 +31,7 @@ def collected(folder: Path, *boards: str) -> list[str]:
     """The acceptance tests that a run with these boards has."""
     known = [load_board(PROJECT / "board", name) for name in boards]
     pairs = [Pair((board, board), folder) for board in known]
-    render(TESTS / TEMPLATE, targets(pairs, folder), pairs, folder / "labgrid.yaml")
+    render(targets(pairs, folder), pairs, folder / "labgrid.yaml")
     words = ["--collect-only", "-q", "-p", "no:cacheprovider", "--lg-env", str(folder / "labgrid.yaml"), str(TESTS)]
     done = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stdout

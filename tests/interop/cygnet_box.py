@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import eager_qemu  # noqa: F401 - registers its driver
-from box import Box
 from gateways import IN_TIME, CygnetGateway
 from keying import write
 from labgrid import Environment
 from offices import Side, add_host, settle, wan_of
 from swanctl_config import End
 
+import builder.smoke.eager_qemu  # noqa: F401 - registers its driver
 from builder import qemu
 from builder.boards import load_board
 from builder.settings import settings
-from builder.smoke import TESTS
-from builder.smoke.pairs import TEMPLATE, render, target
+from builder.smoke.box import Box
+from builder.smoke.pairs import render, target
 
 BOARD = "pc486"
 UNUSED_CARD = "52:54:00:c9:0c:0f"
@@ -32,7 +31,7 @@ def make_box(name: str, card: qemu.Card, folder: Path) -> Box:
     assert (images / "disk.img").is_file(), f"{images / 'disk.img'} is not there: ./inv build makes it"
     devices = qemu.devices(board, images, images / "disk.img", [card, qemu.unplugged("lan", UNUSED_CARD)])
     file = folder / "labgrid.yaml"
-    render(TESTS / TEMPLATE, [target(name, board, [*devices, "-snapshot"])], [], file)
+    render([target(name, board, [*devices, "-snapshot"])], [], file)
     return Box(name, Environment(str(file)).get_target(name))
 
 

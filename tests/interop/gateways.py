@@ -1,6 +1,6 @@
 """Daemons on machines with a kernel's ESP: guests, and a Cygnet box. Each can load a connection and bring it up.
 
-A machine is a guest (guest.py) or a box (tests/acceptance/box.py): it runs commands.
+A machine is a guest (guest.py) or a box (builder/smoke/box.py): it runs commands.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
-from box import Box
 from guest import Guest
 from ipsec_conf import IpsecConn
 from offices import Sa, read_sas, xfrm_errors
@@ -17,6 +16,7 @@ from strongswan import CONFIG, GUEST_PLUGINS
 from swanctl_config import Conn, End
 
 from builder.settings import PROJECT
+from builder.smoke.box import Box
 
 IN_TIME = 90.0
 PSK = "a swan's secret: 7 cygnets"

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from debian_tree import in_tree, kept, tree
 from network import Node
-from waiting import wait_for
 
 from builder.qemu import BARE, Card, wire_end
+from builder.smoke.waiting import wait_for
 
 INIT = Path(__file__).with_name("guest_init.sh")
 MEMORY = "384"

@@ -12,13 +12,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from capture import Capture
 from gateways import CygnetGuest, Gateway, LibreswanGateway, StrongSwanGateway
 from guest import Guest, Hub
 from network import Node
 from swanctl_config import End
 
 from builder.qemu import Card, wire_end
+from builder.smoke.capture import Capture
 
 MAC = "52:54:00:c9:0c:0"
 BOX = "box-a"

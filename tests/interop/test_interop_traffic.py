@@ -6,10 +6,11 @@ First strongSwan with libreswan, to show that the peers work; then Cygnet with e
 from __future__ import annotations
 
 import pytest
-from capture import holds, kinds
 from gateways import Kind
 from street import Street
 from tunnels import PATTERN, PINGS, SIZE, assert_carries, bring_up
+
+from builder.smoke.capture import holds, kinds
 
 KINDS = {
     "aes cbc": Kind(),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from capture import holds, kinds
 from gateways import Gateway, Kind
 from street import Street
+
+from builder.smoke.capture import holds, kinds
 
 PINGS, SIZE = 4, 400
 PATTERN = b"\xa5" * 32

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from labgrid.strategy import StrategyError
 from labgrid.target import Target
-from strategy import BoxStrategy
-from waiting import wait_for
+
+from builder.smoke.strategy import BoxStrategy
+from builder.smoke.waiting import wait_for
 
 # BusyBox's line editor takes 1,023 characters; labgrid's own words and quotes need some of them.
 LINE = 700

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import time
+from typing import Any
 
 import attr
 from labgrid.driver import QEMUDriver
@@ -31,8 +32,8 @@ class BoxStrategy(Strategy):  # type: ignore[misc]
     """One box: its power, its serial line, the shell on it. ``boot_seconds``: from power to login, last time."""
 
     bindings = {"power": "PowerProtocol", "console": "ConsoleProtocol", "shell": "ShellDriver"}  # noqa: RUF012
-    status = attr.ib(default=Status.unknown)
-    boot_seconds = attr.ib(default=0.0)
+    status: Any = attr.ib(default=Status.unknown)
+    boot_seconds: float = attr.ib(default=0.0)
 
     @never_retry  # type: ignore[untyped-decorator]
     def transition(self, status: Status | str) -> None:

@@ -1,0 +1,3 @@
+"""Cygnet's fixtures: box, two_boxes, wire."""
+
+pytest_plugins = ["builder.smoke.plugin"]
