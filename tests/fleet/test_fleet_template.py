@@ -63,7 +63,7 @@ MISTAKES = {
     "no network": ("{{ row.name }}", "{{ row.name | nth(5) }}", 2, "'hub' does not appear to be an IPv4 or IPv6"),
     "not a value": ("{{ row.name }}", "{{ hub }}", 2, "'None' is no text, number, list or table"),
     "no TOML": ("format = 1", "format = ", 1, "this is no TOML"),
-    "an unknown key": ('interface = "eth1"', 'interfaze = "eth1"', 10, "[lan] has no key interfaze"),
+    "an unknown key": ('interface = "eth1"', 'interface = "eth1"\nadress = 1', 11, "[lan] has no key adress; did you mean address?"),
     "behind lines that are left out": ("[[lan]]", "[[lan]]\nvlan = 5000", 10, "lan.vlan: 5000 is not a VLAN"),
     "another name": ("{{ row.name }}", '"box"', 2, "the box is called box here, and hub in the table"),
     "another address": ("{{ row.address }}", '"203.0.113.9/24"', 5, "its tunnels are to 203.0.113.1"),
