@@ -101,7 +101,7 @@ class _Run:
         if operator:
             self.open(opened, operator)
         if self.wanted.image:
-            images.make(self.folder.path, opened, self.wanted.image, self.shown)
+            images.make(self.folder.path, [row.name for row in opened], self.wanted.image, self.shown)
         for sentence in left_over(self.folder.path, self.table, self.keyring.needed()):
             self.shown.say(sentence)
 
@@ -119,12 +119,14 @@ class _Run:
 
     def operator(self, whole: bool) -> tuple[bytes, X25519PrivateKey | None]:
         """Both halves of the operator's key; the private one only if ``whole``."""
-        key = self.wanted.key
+        key, private = self.wanted.key, None
         if self.wanted.new_key and key:
             self.keyring.expect_no_operator()
-            new_key(key, self.ask)
+            private = new_key(key, self.ask)
         public = self.keyring.operator(key)
-        return public, open_key(key, self.ask) if whole and key else None
+        if whole and key:
+            return public, private or open_key(key, self.ask)
+        return public, None
 
     def keys(self, missing: Sequence[str], operator: bytes) -> None:
         """Make what is missing."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from builder import boxes, sites
 from builder.fleet.folder import PRIVATE, is_so, lay
 from builder.fleet.site import FILE
-from builder.fleet.table import Row
 from builder.image.data import SEED, Files
 from builder.plan import Project
 from builder.progress import Progress
@@ -20,22 +19,22 @@ from builder.settings import settings
 MADE = ".img.made"
 
 
-def make(folder: Path, rows: Sequence[Row], stock: Path, shown: Progress) -> None:
-    """Make NAME/NAME.img of each row from the stock image. CygnetError where a site cannot be on that board."""
+def make(folder: Path, names: Sequence[str], stock: Path, shown: Progress) -> None:
+    """Make NAME/NAME.img of each box from the stock image. CygnetError where a site cannot be on that board."""
     project = Project(settings(), shown)
     board = boxes.board_of(project, stock)
-    shown.plan(len(rows), 0)
-    for row in rows:
+    shown.plan(len(names), 0)
+    for name in names:
         began = time.monotonic()
-        image = folder / row.name / f"{row.name}.img"
-        made = image.with_name(row.name + MADE)
-        site = sites.read(folder / row.name / FILE)
+        image = folder.absolute() / name / f"{name}.img"
+        made = image.with_name(name + MADE)
+        site = sites.read(folder / name / FILE)
         boxes.check_cards(board, site)
         files = boxes.of_site(site)
         mark = _mark(files, stock)
         if not (image.exists() and is_so(made, mark, PRIVATE)):
             made.unlink(missing_ok=True)
-            boxes.make(project, board, files, stock, image, row.name)
+            boxes.make(project, board, files, stock, image, name)
             lay(made, mark, PRIVATE)
         shown.finished(image.name, time.monotonic() - began)
 

@@ -45,8 +45,8 @@ def ask(question: str) -> str:
     return line.rstrip("\r\n")
 
 
-def new_key(file: Path, ask: Ask) -> bytes:
-    """Make the operator's key in ``file``, which must not be there; its public half."""
+def new_key(file: Path, ask: Ask) -> X25519PrivateKey:
+    """Make the operator's key in ``file``, which must not be there."""
     if file.exists():
         raise CygnetError(f"{file}: it is there already: --key={file} uses it, another name makes another key")
     passphrase = ask(f"Passphrase for the new key {file} (empty: none): ")
@@ -57,7 +57,7 @@ def new_key(file: Path, ask: Ask) -> bytes:
     head = _head(public, salt)
     secret = _cipher(passphrase, salt).encrypt(NONCE, private.private_bytes_raw(), head.encode())
     _write_new(file, f"{head}private {base64.b64encode(secret).decode()}\n")
-    return public
+    return private
 
 
 def public_half(file: Path) -> bytes:

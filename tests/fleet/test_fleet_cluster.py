@@ -13,7 +13,7 @@ from fleet_scene import HUB, PASSPHRASE, Scene, changed
 from builder.errors import CygnetError
 from builder.fleet import spread
 from builder.fleet.keys import Order, make
-from builder.fleet.operator import new_key, open_key
+from builder.fleet.operator import new_key
 from builder.fleet.sealed import parse
 
 SPOKES = [f"shop{n},hub,dhcp,10.2.{n}.1/24,rsa," for n in range(9)]
@@ -44,12 +44,12 @@ def test_a_fleet_made_on_a_cluster_is_one_like_any_other(scheduler: str, tmp_pat
 
 
 def test_what_comes_back_is_sealed(scheduler: str, tmp_path: Path) -> None:
-    operator = tmp_path / "operator.key"
-    public = new_key(operator, lambda _: PASSPHRASE)
+    operator = new_key(tmp_path / "operator.key", lambda _: PASSPHRASE)
+    public = operator.public_key().public_bytes_raw()
     orders = [Order(f"shop{n}.hub.psk", public) for n in range(3)]
     made = list(spread.on_cluster(make, orders, scheduler))
     assert sorted(one.file for one in made) == [order.file for order in orders]
-    secrets = {parse(one.data).open(open_key(operator, lambda _: PASSPHRASE)) for one in made}
+    secrets = {parse(one.data).open(operator) for one in made}
     assert len(secrets) == 3
 
 
