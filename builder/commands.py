@@ -22,7 +22,7 @@ from builder.image.publish import publish
 from builder.locking import lock_all
 from builder.papers.tasks import boards, graph, legal_info, packages, sbom, size, why
 from builder.plan import Project
-from builder.progress import progress
+from builder.progress import Lines, progress
 from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
@@ -109,8 +109,8 @@ def fleet(
         Path(table), Path(template), Path(to), new_key=bool(new_key), opened=ALL if opened is True else opened or "",
         scheduler=scheduler, jobs=jobs or len(os.sched_getaffinity(0)), **path,
     )  # fmt: skip
-    with progress() as shown:
-        make(wanted, shown, ask)
+    # Lines, not a live table: a passphrase is asked for in between.
+    make(wanted, Lines(), ask)
 
 
 def smoke(board: str, peer: str, files: Sequence[str], image: str, junit: str, frozen: bool, jobs: int) -> int:

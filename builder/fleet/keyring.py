@@ -77,7 +77,10 @@ class Keyring:
             pairs = [order for order in orders if order not in boxes]
             used = {self.public(file.name) for file in self.path.glob("*.rsa")}
             orders = take(pool, boxes, used, self.keep) + pairs
+        expected = {order.file for order in orders}
         for made in spread(orders) if orders else ():
+            if made.file not in expected:
+                raise CygnetError(f"{made.file!a}: a key came back that nobody asked for; it was not kept")
             self.keep(made)
             shown.finished(made.file, made.seconds)
         self.folder.settle(KEYS)
