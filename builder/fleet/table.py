@@ -23,8 +23,8 @@ from builder.names import unknown
 REQUIRED = ("name", "hub", "address", "lan")
 DYNAMIC = ("dhcp", "pppoe")
 METHODS = ("rsa", "psk")
-# A folder beside the boxes', and conns that FreeS/WAN 2.x has by itself.
-TAKEN = ("keys", "clear", "block", "private", "clear-or-private", "private-or-clear", "packetdefault")
+# A folder beside the boxes', --open=all, and conns that FreeS/WAN 2.x has by itself.
+TAKEN = ("keys", "all", "clear", "block", "private", "clear-or-private", "private-or-clear", "packetdefault")
 LARGEST = 64 << 20
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,31}")
 # Letters first: a conn's name is made of it.
@@ -150,7 +150,7 @@ def _row(where: str, columns: Sequence[str], cells: Sequence[str]) -> Row:
             raise CygnetError(f"{where}: {column} has a line break or another character that cannot be printed")
     name = _matching(where, "name", table["name"], _NAME, "a letter, then letters, digits and hyphens, 63 at most")
     if name.lower() in TAKEN:
-        raise CygnetError(f"{where}: no box can be called {name}: that has a meaning of its own, as a folder or a conn")
+        raise CygnetError(f"{where}: no box can be called {name}: that has a meaning of its own")
     identity = table.get("id") or f"@{name}"
     return Row(
         where, Cells(table), name, table["hub"], _address(where, table["address"]), _lan(where, table["lan"]),
