@@ -59,7 +59,7 @@ def fleet(wanted: Wanted, shown: Progress, ask: Ask) -> None:
         with folder.locked():
             _Run(wanted, table, folder, shown, ask).all(opened)
     except OSError as error:
-        what = f"{error.filename or wanted.to}: {error.strerror}"
+        what = f"{error.filename or wanted.to}: {error.strerror or error}"
         raise CygnetError(f"{what}; what was finished is kept, the same command goes on from there") from None
 
 
