@@ -68,6 +68,7 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path: Pat
         assert end.keys() == before.keys() | {
             "shop3/site.toml", "shop3/tunnels.conf", "keys/shop3.hub.psk", "hub/spokes/shop3.conf",
         }  # fmt: skip
+        assert not (scene.fleet / ".new").exists()
         assert "10.1.11.0/24" in end["hub/tunnels.conf"][1].decode()
         if not killed:
             break
