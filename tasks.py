@@ -153,7 +153,7 @@ def smoke(
     _: Context,
     board: str = DEFAULT_BOARD,
     peer: str = "",
-    site: tuple[str, ...] = (),
+    site: list[str] | None = None,
     image: str = "",
     junit: str = "",
     frozen: bool = False,
@@ -166,7 +166,7 @@ def smoke(
     With --site the box of a site file is booted (of two site files both, their WANs on one wire), and is asked whether
     it is what the file says: files, addresses, firewall, ipsec.conf, services; all is in images/BOARD/sites/ then.
     """
-    status = commands.smoke(board, peer, site, image, junit, frozen, jobs)
+    status = commands.smoke(board, peer, site or [], image, junit, frozen, jobs)
     if status:
         raise Exit(code=status)
 

@@ -29,6 +29,8 @@ def make_box(board: Board, files: Files, stock: Path, to: Path, tools: Path, log
 
     Raises CygnetError when ``stock`` is damaged, when another run makes the same image, when the disk is full.
     """
+    # Programs run in a folder of their own.
+    to, stock, tools = to.absolute(), stock.absolute(), tools.absolute()
     with _new(to) as new, _workshop(to) as work:
         try:
             medium(board).make_box(board, files, stock, new, tools, work, Runner(to.name, log))

@@ -114,7 +114,7 @@ def _import(file: Path, name: str) -> object:
 def _helpers(module: object) -> tuple[Path, ...]:
     names = {getattr(value, "__module__", None) for value in vars(module).values()}
     files = (getattr(sys.modules.get(str(name)), "__file__", None) for name in names)
-    ours = {Path(file) for file in files if file and BUILDER in Path(file).parents}
+    ours = {Path(file).resolve() for file in files if file and BUILDER in Path(file).resolve().parents}
     return tuple(sorted(ours))
 
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from box import Box
-from capture import Capture, Frame, holds
 from keying import write
 from offices import NETWORK, PATIENCE, POLICY, wan_of
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, Frame, holds
 
 pytestmark = pytest.mark.once
 

@@ -159,6 +159,13 @@ def test_the_same_files_give_the_same_bytes_wherever_the_stock_image_stands(stoc
     assert other.box("one").read_bytes() == stock.box("two").read_bytes()
 
 
+def test_paths_are_meant_from_where_the_user_stands(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(stock.place)
+    image = Path(os.path.relpath(stock.image))
+    make_box(stock.board, FILES, image, Path("here.img"), stock.tools, stock.place / "log")
+    assert verify(stock.place / "here.img").board == stock.board.name
+
+
 def test_a_box_becomes_another_box(stock: Stock) -> None:
     """What the first one had is gone: its image was given to the wrong shop."""
     first = stock.box("first")
