@@ -50,8 +50,7 @@ def board_of(project: Project, image: Path) -> Board:
 
 def make(project: Project, board: Board, files: Files, stock: Path, to: Path | None, name: str) -> Path:
     """Make a box's image from the stock image of its board, by default in images/<board>/boxes/; where it is."""
-    # The programs that make it run in folders of their own.
-    place = (to or project.settings.images / board.name / FOLDER / f"{name}.img").absolute()
+    place = to or project.settings.images / board.name / FOLDER / f"{name}.img"
     if place.exists() and place.samefile(stock):
         raise CygnetError(f"{place} is the stock image: name another --to, it is needed for the next box")
     make_box(board, files, stock, place, project.tools(), project.settings.logs / "box.log")

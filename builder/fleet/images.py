@@ -26,7 +26,7 @@ def make(folder: Path, names: Sequence[str], stock: Path, shown: Progress) -> No
     shown.plan(len(names), 0)
     for name in names:
         began = time.monotonic()
-        image = folder.absolute() / name / f"{name}.img"
+        image = folder / name / f"{name}.img"
         made = image.with_name(name + MADE)
         site = sites.read(folder / name / FILE)
         boxes.check_cards(board, site)
