@@ -90,6 +90,43 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
     commands.box(board, name)
 
 
+@task(
+    optional=["open"],
+    help={
+        "table": "the CSV file: a row is a box; columns name, hub, address, lan, and the template's own",
+        "template": "the template of their site.toml",
+        "to": "the folder that they are made in, and kept",
+        "new-key": "make the operator's key in this file: it seals and opens all others (first run only)",
+        "key": "the operator's key, for --open; what is asked for is its passphrase",
+        "open": "lay open the secrets of these boxes (a,b; alone: of all) until the next run without it",
+        "pool": "a folder of RSA keys made before (PEM), which are taken out of it first",
+        "image": "also a box's image, NAME/NAME.img, from this stock image, for each box that --open names",
+        "scheduler": "make keys on the Dask cluster at this address, such as tcp://10.0.0.5:8786",
+        **JOBS,
+    },
+)
+@told
+def fleet(
+    _: Context,
+    table: str,
+    template: str,
+    to: str,
+    new_key: str = "",
+    key: str = "",
+    open: str = "",
+    pool: str = "",
+    image: str = "",
+    scheduler: str = "",
+    jobs: int = 0,
+) -> None:
+    """Make many boxes from a table and a template: site files, tunnels between hub and spokes, keys.
+
+    Each key is made once and kept, sealed for the operator. What is there already and right is not touched, so the
+    same command goes on after an interruption, and adds the boxes of new rows. docs/fleet.md has it step by step.
+    """
+    commands.fleet(table, template, to, new_key, key, open, pool, image, scheduler, jobs)
+
+
 @task(help={"image": "a stock image, such as images/pc486/disk.img", **SITE, "to": "the box's image to be written"})
 @told
 def provision(_: Context, image: str, site: str, to: str = "") -> None:

@@ -6,6 +6,7 @@ must be quick.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,13 +22,13 @@ from builder.image.publish import publish
 from builder.locking import lock_all
 from builder.papers.tasks import boards, graph, legal_info, packages, sbom, size, why
 from builder.plan import Project
-from builder.progress import progress
+from builder.progress import Lines, progress
 from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "box", "build", "clean", "fuzz", "graph", "legal_info", "lint", "lock", "manual", "packages",
-    "provision", "requirements", "sbom", "size", "smoke", "test", "why",
+    "boards", "boot", "box", "build", "clean", "fleet", "fuzz", "graph", "legal_info", "lint", "lock", "manual",
+    "packages", "provision", "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
 
@@ -90,6 +91,26 @@ def box(board: str, name: str) -> None:
         plan, results = project.build(board)
         image = publish(project, plan, results)
         shown.say(f"image: {boxes.make(project, plan.board, of_box(name), image, None, name)}")
+
+
+def fleet(
+    table: str, template: str, to: str, new_key: str, key: str, opened: str | bool, pool: str, image: str,
+    scheduler: str, jobs: int,
+) -> None:  # fmt: skip
+    """See tasks.fleet."""
+    from builder.fleet.fleet import ALL, Wanted
+    from builder.fleet.fleet import fleet as make
+    from builder.fleet.operator import ask
+
+    if new_key and key:
+        raise CygnetError("--new-key and --key: --new-key makes the operator's key, --key names one that is there")
+    path = {name: Path(word) for name, word in (("key", new_key or key), ("pool", pool), ("image", image)) if word}
+    wanted = Wanted(
+        Path(table), Path(template), Path(to), new_key=bool(new_key), opened=ALL if opened is True else opened or "",
+        scheduler=scheduler, jobs=jobs or len(os.sched_getaffinity(0)), **path,
+    )  # fmt: skip
+    # Lines, not a live table: a passphrase is asked for in between.
+    make(wanted, Lines(), ask)
 
 
 def smoke(board: str, peer: str, files: Sequence[str], image: str, junit: str, frozen: bool, jobs: int) -> int:
