@@ -15,6 +15,7 @@ from invoke.tasks import task
 
 from builder import commands
 from builder.errors import CygnetError, Interrupted
+from builder.flash.options import Options
 from builder.interrupts import terminated_is_interrupted
 
 DEFAULT_BOARD = "pc486"
@@ -83,6 +84,32 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
     Only you can read it: whoever has the seed knows what the box's first keys were made from.
     """
     commands.box(board, name)
+
+
+@task(
+    help={
+        **BOARD,
+        "to": "what is written: a card's block device, a plain file, or a serial console (serial:/dev/ttyUSB0)",
+        "image": "the image (default: the board's last one, images/BOARD/)",
+        "keep-data": "leave what the box's data partition holds",
+        "yes": "do not ask",
+        "any-size": "take a disk larger than a card, too",
+        "fixed-disk": "take a disk that is not removable, too",
+    }
+)
+@told
+def flash(
+    _: Context,
+    to: str,
+    board: str = DEFAULT_BOARD,
+    image: str = "",
+    keep_data: bool = False,
+    yes: bool = False,
+    any_size: bool = False,
+    fixed_disk: bool = False,
+) -> None:
+    """Put a board's image on its hardware: a card in a reader, or a board behind its serial console."""
+    commands.flash(board, image, to, Options(keep_data, yes, any_size, fixed_disk))
 
 
 @task(help={**BOARD, "peer": "the other box's board (default: the same)", **FROZEN, **JOBS})

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from builder.boards import load_board
 from builder.errors import CygnetError
+from builder.flash.options import Options
 from builder.image.image import medium
 from builder.image.publish import publish
 from builder.locking import lock_all
@@ -25,8 +26,8 @@ from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "box", "build", "clean", "fuzz", "graph", "legal_info", "lint", "lock", "manual", "packages",
-    "requirements", "sbom", "size", "smoke", "test", "why",
+    "boards", "boot", "box", "build", "clean", "flash", "fuzz", "graph", "legal_info", "lint", "lock", "manual",
+    "packages", "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
 
@@ -77,6 +78,17 @@ def _make_box(project: Project, plan: Plan, stock: Path, to: Path, name: str) ->
     medium(plan.board).make_box(
         plan.board, name, stock, to, tools, work, Runner(to.name, project.settings.logs / "box.log")
     )
+
+
+def flash(board: str, image: str, to: str, options: Options) -> None:
+    """See tasks.flash."""
+    from builder import flash as flashing
+
+    chosen = load_board(settings().boards, board)
+    stock = settings().images / board / medium(chosen).IMAGE
+    if not image and not stock.is_file():
+        raise CygnetError(f"{stock} is not there: ./inv build --board={board} makes it, or --image names another")
+    flashing.flash(chosen, Path(image) if image else stock, to, options)
 
 
 def smoke(board: str, peer: str, frozen: bool, jobs: int) -> int:
