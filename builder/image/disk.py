@@ -16,6 +16,7 @@ from builder.errors import CygnetError
 from builder.image import layout
 from builder.image.data import for_owner_only, lay_data, of_box
 from builder.image.filesystem import make_ext
+from builder.image.header import write_header
 from builder.image.layout import BOOT_CODE, MIB, SECTOR, disk_id, disk_size, partition_table, partitions
 from builder.image.loaders import LOADERS
 from builder.image.loaders.loader import Boot
@@ -93,6 +94,7 @@ def _write(board: Board, boot: Boot, parts: Mapping[str, Path], to: Path) -> Non
                     f"raise its size in {board.folder / 'board.toml'}, [disk]"
                 )
             _write_sparse(disk.fileno(), parts[name].read_bytes(), place.start)
+    write_header(to, board.name, partitions(where)["data"])
 
 
 def _write_sparse(disk: int, content: bytes, at: int) -> None:

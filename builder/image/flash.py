@@ -14,6 +14,7 @@ from pathlib import Path
 from builder.boards import Board
 from builder.image.data import for_owner_only, lay_data, of_box
 from builder.image.flash_layout import DATA, ROOTS, check_fits, volume_sizes
+from builder.image.header import write_beside
 from builder.image.loaders import LOADERS
 from builder.image.read_back import check_kernel, check_tree, check_ubi
 from builder.image.rootfs import DEVICE_TREE, VMLINUZ
@@ -40,6 +41,8 @@ def assemble(board: Board, system: Path, out: Path, tools: Path, work: Path, run
     for name, content in boot_loader.boot(board, tools, work, runner).files.items():
         (out / name).write_bytes(content)
     _write(board, system / ROOT, {}, out / IMAGE, tools, work, runner)
+    for name in (KERNEL, IMAGE):
+        write_beside(out / name, board.name)
 
 
 def _write(
@@ -63,5 +66,6 @@ def make_box(board: Board, name: str, stock: Path, to: Path, tools: Path, work: 
     work.mkdir(parents=True, mode=0o700)
     new = for_owner_only(to.with_name(f"{to.name}.new"))
     _write(board, stock.with_name(ROOT), of_box(name), new, tools, work, runner)
+    write_beside(new, board.name, called=to)
     new.replace(to)
     shutil.rmtree(work)

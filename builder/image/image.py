@@ -25,6 +25,7 @@ from builder.image import (
     filesystem,
     flash,
     flash_layout,
+    header,
     layout,
     read_back,
     ubi,
@@ -35,7 +36,7 @@ from builder.image.loaders import LOADERS, loader
 from builder.image.loaders.loader import templates
 from builder.image.rootfs import DEVICE_TREE, FIRMWARE, VMLINUZ
 from builder.run import Runner
-from builder.settings import EPOCH
+from builder.settings import EPOCH, VERSION
 from builder.sources.archive import Archive
 from builder.steps.step import Step, Workspace, hash_bytes, hash_files
 from builder.steps.store import Record, extract
@@ -72,7 +73,7 @@ def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step, last: 
         check_layout(board)
     boot_loader = LOADERS[board.loader]
     own = FLASH_MODULES if board.flash else DISK_MODULES
-    modules = (run_module, data, command_line, loader, sys.modules[boot_loader.boot.__module__], *own)
+    modules = (run_module, data, header, command_line, loader, sys.modules[boot_loader.boot.__module__], *own)
     code = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
     kept = [board.disk or board.flash, board.console, board.kernel, board.budget, board.qemu and board.qemu.firmware]
     return Step(
@@ -80,6 +81,7 @@ def image_step(board: Board, rootfs: Step, archive: Archive, tools: Step, last: 
         inputs={
             "code": hash_files(*code),
             "epoch": str(EPOCH),
+            "version": VERSION,
             "board": hash_bytes(msgspec.json.encode(kept)),
             "boot": hash_files(*templates(board, boot_loader)),
             "tools": group_identity(archive, ("image", *boot_loader.TOOLS)),

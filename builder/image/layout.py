@@ -1,4 +1,4 @@
-"""Where things are on the disk: a gap for the boot loader, boot, two slots, data.
+"""Where things are on the disk: a gap for the boot loader that ends in the image's header, boot, two slots, data.
 
 An MBR with four primary partitions, since every BIOS and boot loader of this class reads it.
 """
@@ -13,6 +13,8 @@ from builder.boards import Disk
 
 MIB = 1 << 20
 SECTOR = 512
+# The last sector before the first partition has the image's header (builder/image/header.py).
+HEADER_AT = MIB - SECTOR
 # What the MBR has for a boot loader's code.
 BOOT_CODE = 440
 LINUX = 0x83

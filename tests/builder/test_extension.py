@@ -131,7 +131,7 @@ def test_a_board_with_bare_flash_is_built_like_any_other(project: Settings) -> N
     plan, results = here.build("kirkwood")
     image = publish(here, plan, results)
     assert {file.name for file in image.parent.iterdir()} >= {
-        "ubi.img", "kernel.uimage", "u-boot.txt", "kernel", "device-tree.dtb", "rootfs.squashfs", "sbom.json",
+        "ubi.img", "ubi.img.header", "kernel.uimage", "kernel.uimage.header", "u-boot.txt", "kernel", "device-tree.dtb", "rootfs.squashfs", "sbom.json",
     }  # fmt: skip
     assert image.read_bytes().startswith(b"UBI#")
     # When the kernel has grown out of its partition

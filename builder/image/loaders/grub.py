@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError
-from builder.image.layout import BOOT_CODE, MIB, SECTOR
+from builder.image.layout import BOOT_CODE, HEADER_AT, SECTOR
 from builder.image.loaders.loader import Boot, render
 from builder.run import Runner
 
@@ -58,7 +58,7 @@ def core_image(board: Board, tools: Path, work: Path, runner: Runner) -> bytes:
     runner.run([str(word) for word in command], cwd=work)
     image = bytearray(core.read_bytes())
     sectors = -(-len(image) // SECTOR)
-    if (sectors + 1) * SECTOR > MIB:
+    if (sectors + 1) * SECTOR > HEADER_AT:
         raise CygnetError(
             f"{board.name}: GRUB's core image ({len(image):,} bytes) does not fit before the first partition"
         )
