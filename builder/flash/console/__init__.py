@@ -1,14 +1,83 @@
-"""Flashing a board over its serial console."""
+"""Flashing a board over its serial console, by what its boot loader can do.
+
+`line` is the serial line, `reach` comes to the boot loader's prompt, `prompt` types commands there, `transfer` brings
+bytes into the board's RAM (`tftp`, `modem`), `pieces` says what is written where, `uboot` does it, `up` waits for the
+box.  The commands themselves stand in the board's board.toml, [monitor].
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError
-from builder.flash.options import Options
+from builder.flash.console import combios
+from builder.flash.console.line import Line
+from builder.flash.console.patience import Patience
+from builder.flash.console.pieces import pieces
+from builder.flash.console.tftp import PORT
+from builder.flash.console.transfer import Transfer, Ymodem, over_network
+from builder.flash.console.uboot import Writer
+from builder.flash.console.up import wait_until_up
+from builder.flash.options import Console, Options
+from builder.image.loaders import LOADERS
+from builder.image.loaders.loader import render
+from builder.image.loaders.uimage import COMMANDS
+from builder.progress import progress
+from builder.settings import settings
+
+SPEEDS = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 
 
-def flash_by_console(board: Board, image: Path, to: str, options: Options) -> None:  # noqa: ARG001
+def flash_by_console(board: Board, image: Path, to: str, options: Options) -> None:
     """Put ``image`` on the board at the other end of ``to``, which pyserial's serial_for_url takes."""
-    raise CygnetError(f"--to={to}: {board.name} cannot be flashed over a console yet; name a block device or a file")
+    with progress() as shown:
+        put(board, image, to, options, shown.say)
+
+
+def put(
+    board: Board, image: Path, to: str, options: Options, say: Callable[[str], None],
+    patience: Patience = Patience(), port: int = PORT,
+) -> None:  # fmt: skip
+    """The same for those who tell their user themselves; ``port``: where TFTP is served."""
+    if board.need_monitor().name == "combios":
+        raise CygnetError(combios.SENTENCE)
+    wishes = options.console
+    todo = pieces(board, image, options.keep_data)
+    commands = environment(board)
+    log = settings().logs / "flash-console.log"
+    with _transfer(wishes, patience, port) as transfer, Line(to, _speed(board, wishes), log) as line:
+        say(f"{board.name} at {to}: waiting for the prompt of its U-Boot; switch it on, or off and on")
+        writer = Writer(board, line, transfer, wishes, patience, say)
+        writer.write(todo)
+        writer.environment(commands)
+        writer.boot()
+        say("everything is written; waiting until the box is up")
+        wait_until_up(line, board, patience, str(log))
+        say("the box is up")
+
+
+def environment(board: Board) -> list[str]:
+    """The commands that a board without a disk has to be given once, as u-boot.txt has them."""
+    if COMMANDS not in LOADERS[board.loader].TEMPLATES:
+        return []
+    lines = render(board, COMMANDS).splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+@contextmanager
+def _transfer(wishes: Console, patience: Patience, port: int) -> Iterator[Transfer]:
+    if wishes.ymodem:
+        yield Ymodem(patience)
+    else:
+        with over_network(wishes, port) as tftp:
+            yield tftp
+
+
+def _speed(board: Board, wishes: Console) -> int:
+    speed = wishes.speed or board.console.speed
+    if speed not in SPEEDS:
+        raise CygnetError(f"--speed={speed}: expected one of {', '.join(map(str, SPEEDS))}")
+    return speed

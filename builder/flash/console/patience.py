@@ -10,7 +10,8 @@ class Patience:
     """``switch_on``: until somebody has found the switch; ``line``: until a line that dropped is back.
 
     The others are of silence: ``echo`` for what is typed, ``answer`` for a command, ``write`` for one that erases or
-    writes a flash, ``boot`` for a box that starts.  ``modem`` is a factor for X- and Y-modem's own times.
+    writes a flash, ``boot`` for a box that starts, ``tick`` makes what came last a prompt, and after ``nudge`` the board
+    is spoken to.  ``modem`` is a factor for X- and Y-modem's own times.
     """
 
     switch_on: float = 120
@@ -19,4 +20,6 @@ class Patience:
     answer: float = 30
     write: float = 900
     boot: float = 120
+    tick: float = 0.5
+    nudge: float = 2
     modem: float = 1

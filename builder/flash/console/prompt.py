@@ -23,6 +23,9 @@ ENTER, INTERRUPT = b"\r", b"\x03"
 class Garbled(Exception):
     """What came is not what a board says that understood."""
 
+    def __str__(self) -> str:
+        return "what was typed did not come back"
+
 
 class Silent(Exception):
     """The board says nothing any more, or something quite different: it hangs, or has been switched off."""
@@ -76,7 +79,8 @@ class Prompt:
 
     def type(self, text: str, at_once: int) -> None:
         """Type without Enter; raises Garbled when another echo comes, or none."""
-        self.line.drain()
+        # A prompt that comes after this is no harm: the echo has to come last.
+        self.line.read(0)
         heard = b""
         for start in range(0, len(text), at_once):
             part = text[start : start + at_once].encode()
@@ -84,7 +88,7 @@ class Prompt:
             wanted, end = text[: start + at_once].encode(), time.monotonic() + self._patience.echo
             while not heard.endswith(wanted):
                 if time.monotonic() > end or len(heard) > 2 * len(text) + 80:
-                    raise Garbled(heard)
+                    raise Garbled
                 heard += self.line.read(self._patience.echo)
 
     def _answer(self, command: str, mark: str, silence: float) -> str:
@@ -99,7 +103,7 @@ class Prompt:
                 last = time.monotonic()
             elif heard.rstrip().endswith(b"\n" + self._looks) or (not heard and quiet > self._patience.echo):
                 # The prompt without the status, or not even the end of the line that was typed.
-                raise Garbled(heard)
+                raise Garbled
             elif quiet > silence:
                 raise Silent(command)
         said = heard[: found.start()].decode(errors="replace")

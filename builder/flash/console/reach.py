@@ -14,8 +14,6 @@ from builder.flash.console.prompt import ENTER, INTERRUPT, Prompt
 
 # What boot loaders say while they can be interrupted; board.toml may name another sentence.
 STOP_AT = r"stop autoboot|autoboot in|abort autoboot|to (?:stop|abort|interrupt)\b"
-# Silence that makes a line on the console the last one, and silence after which it is spoken to.
-TICK, NUDGE = 0.5, 2.0
 # The last thing on a line, with nothing behind it.
 ANY_PROMPT = re.compile(rb"(?:^|[\r\n])([^\r\n]{0,60}[>#$]) ?$")
 LOGIN, PASSWORD = re.compile(rb"login: ?$"), re.compile(rb"[Pp]assword: ?$")
@@ -57,7 +55,7 @@ class Reach:
                     return Prompt(self._line, found[1], self._patience)
             elif LOGIN.search(self._seen) or PASSWORD.search(self._seen):
                 self._at_login()
-            if time.monotonic() - spoken > NUDGE and self._state is not State.LOCKED:
+            if time.monotonic() - spoken > self._patience.nudge and self._state is not State.LOCKED:
                 spoken, nudges = time.monotonic(), nudges + 1
                 self._line.write(ENTER if nudges % 2 == 0 else INTERRUPT)
         raise CygnetError(f"the board at {self._line.url} {self.sentence()}")
@@ -68,7 +66,7 @@ class Reach:
 
     def _line_has_news(self) -> bool:
         """Whether something came; a boot that can be interrupted is."""
-        came = self._line.read(TICK)
+        came = self._line.read(self._patience.tick)
         if not came:
             return False
         self._seen = (self._seen + came)[-4096:]
@@ -87,7 +85,7 @@ class Reach:
         self._line.drain()
         self._line.write(b"version" + ENTER)
         said = b""
-        while came := self._line.read(TICK):
+        while came := self._line.read(self._patience.tick):
             said += came
         if b"U-Boot" in said:
             return True
@@ -116,4 +114,5 @@ class Reach:
         """Say it once."""
         if state is not self._state:
             self._state = state
-            self._say(f"the board {self.sentence()}")
+            if not self._reboot:
+                self._say(f"the board {self.sentence()}")

@@ -1,0 +1,3 @@
+"""comBIOS, the monitor of Soekris boards."""
+
+SENTENCE = "comBIOS: not there yet"
