@@ -5,6 +5,7 @@ It has RAM, a disk, an environment and a TFTP client; what it prints is what U-B
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import socket
@@ -24,6 +25,10 @@ STARTS = {
     "silent": b"",
     "noise": bytes(range(128, 256)) * 2,
 }
+
+
+# What a receiver makes of a block, beside its number; how long it waits for a character.
+END, DAMAGED, PATIENCE = -1, -2, 0.1
 
 
 class PowerCut(Exception):
@@ -46,6 +51,7 @@ class Board:
         self.cut_power = False
         self.spoil = 0
         self.boots = "\r\nCygnet 0.1.0 on armv7, Linux 6.12\r\n\r\ncygnet login: "
+        self.after_boot = "login"
         self.received = 0
         self._random = random.Random(7)
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -58,8 +64,13 @@ class Board:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        # Wakes accept().
-        self._server.shutdown(socket.SHUT_RDWR)
+        self.off()
+
+    def off(self) -> None:
+        """Nobody can connect any more."""
+        with contextlib.suppress(OSError):
+            # Wakes accept().
+            self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
 
     def hang_up(self) -> None:
@@ -98,7 +109,8 @@ class Board:
         line = b""
         while True:
             letter = self._byte()
-            if self._mode == "silent" or self._mode == "noise":
+            if self._mode in ("silent", "noise"):
+                self._say(STARTS[self._mode])
                 continue
             if self._mode == "autoboot":
                 self._mode = "prompt"
@@ -116,13 +128,18 @@ class Board:
             self._say(letter)
 
     def _prompt(self) -> bytes:
-        return {"prompt": b"=> ", "shell": b"root@box:~# ", "cfe": b"CFE> ", "password": b"Password: "}.get(
+        return {"prompt": b"=> ", "shell": b"root@box:~# ", "cfe": b"CFE> ", "password": b"Password: ", "silent": b""}.get(
             self._mode, b"box login: "
         )
 
-    def _byte(self) -> bytes:
+    def _byte(self, seconds: float | None = None) -> bytes:
+        """The next character; nothing if none comes for so long."""
+        self._peer.settimeout(seconds)
         while True:
-            got = self._peer.recv(1)
+            try:
+                got = self._peer.recv(1)
+            except TimeoutError:
+                return b""
             if not got:
                 raise OSError
             self.received += 1
@@ -180,7 +197,7 @@ class Board:
 
     def _do_reset(self) -> bool:
         self._say(b"resetting ...\r\n" + (self.boots.encode() if self.disk[510:512] == b"\x55\xaa" else b"no disk\r\n"))
-        self._mode = "login"
+        self._mode = self.after_boot
         return True
 
     def _do_crc32(self, at: str, length: str) -> bool:
@@ -214,7 +231,7 @@ class Board:
         self._say(b"Using virtio-net#0 device\r\nLoading: *\x08")
         content = fetch(self.tftp_port, name)
         if content is None:
-            self._say(b"\r\nTFTP error: 'no such file' (1)\r\nNot retrying...\r\n")
+            self._say(b"\r\nRetry count exceeded\r\n")
             return False
         self._store(int(at, 0), content)
         self._say(f"####\r\ndone\r\nBytes transferred = {len(content)} ({len(content):x} hex)\r\n".encode())
@@ -235,7 +252,7 @@ class Board:
 class Receiver:
     """The receiving side of X- and Y-modem, which asks again for what comes damaged."""
 
-    def __init__(self, byte: Callable[[], bytes], say: Callable[[bytes], None]) -> None:
+    def __init__(self, byte: Callable[[float], bytes], say: Callable[[bytes], None]) -> None:
         self._byte, self._say = byte, say
 
     def ymodem(self) -> bytes:
@@ -255,27 +272,36 @@ class Receiver:
         content, wanted = b"", first
         self._say(b"C")
         while True:
-            mark = self._byte()
-            if mark == b"\x04":
+            number, body = self._block()
+            if number == END:
                 self._say(b"\x06")
                 return content
-            if mark not in b"\x01\x02":
-                continue
-            size = 128 if mark == b"\x01" else 1024
-            number, other, body = self._byte()[0], self._byte()[0], b"".join(self._byte() for _ in range(size + 2))
-            right = number == 255 - other and zlib_free_crc(body[:-2]) == int.from_bytes(body[-2:], "big")
-            if right and number == (wanted - 1) & 0xFF and wanted != first:
-                self._say(b"\x06")
-            elif right and number == wanted & 0xFF:
-                content, wanted = content + body[:-2], wanted + 1
+            if number == wanted & 0xFF:
+                content, wanted = content + body, wanted + 1
                 self._say(b"\x06")
                 if number == last:
                     return content
+            elif number == (wanted - 1) & 0xFF and wanted != first:
+                self._say(b"\x06")
             else:
-                self._say(b"\x15")
+                # As U-Boot asks again.
+                self._say(b"C")
+
+    def _block(self) -> tuple[int, bytes]:
+        """The next block's number and content; DAMAGED when it does not come whole."""
+        while (mark := self._byte(PATIENCE)) not in (b"\x01", b"\x02", b""):
+            if mark == b"\x04":
+                return END, b""
+        size = {b"\x01": 128, b"\x02": 1024, b"": 0}[mark]
+        body = b""
+        while len(body) < size + 4 and (letter := self._byte(PATIENCE)):
+            body += letter
+        content = body[2:-2]
+        right = len(body) == size + 4 and body[0] == 255 - body[1] and bitwise_crc(content) == int.from_bytes(body[-2:], "big")
+        return (body[0], content) if right and size else (DAMAGED, b"")
 
 
-def zlib_free_crc(content: bytes) -> int:
+def bitwise_crc(content: bytes) -> int:
     """CRC-16 with polynomial 1021, bit by bit: written without the sender's."""
     value = 0
     for letter in content:
@@ -289,11 +315,14 @@ def zlib_free_crc(content: bytes) -> int:
 def fetch(port: int, name: str, options: bytes = b"blksize\x001468\0", host: str = "127.0.0.1") -> bytes | None:
     """What a TFTP client gets."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
+        client.settimeout(1)
         client.sendto(b"\0\1" + name.encode() + b"\0octet\0" + options, (host, port))
         content, block, size = b"", 0, 1468 if options else 512
         while True:
-            packet, peer = client.recvfrom(65536)
+            try:
+                packet, peer = client.recvfrom(65536)
+            except TimeoutError:
+                return None
             kind, number = struct.unpack(">HH", packet[:4])
             if kind == 5:
                 return None

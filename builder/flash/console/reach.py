@@ -25,7 +25,7 @@ class State(Enum):
     """What a board was last seen doing, as a sentence says it."""
 
     NOTHING = "says nothing: switch it on, look whether the cable crosses RX and TX, and who else has the line open"
-    NOISE = "sends what is no text at {speed} bit/s: --speed= is the console's speed, or the line is noisy"
+    NOISE = "sends what nobody can read at {speed} bit/s: --speed= is the console's speed, or the line is noisy"
     TALKS = "does not come to a prompt of U-Boot: switch it off and on while this waits"
     LINUX = "runs Linux: switch it off and on while this waits, or give --reboot"
     LOCKED = "runs Linux, and its console wants a password that this does not have: switch it off and on"
@@ -95,8 +95,8 @@ class Reach:
                 self._say("the board runs Linux: it is restarted")
                 self._line.write(b"reboot" + ENTER)
                 self._reboot = False
-        elif said.strip():
-            self._state = State.OTHER
+        else:
+            self._state = State.OTHER if b"version" in said else State.NOISE
         return False
 
     def _at_login(self) -> None:
