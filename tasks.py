@@ -33,8 +33,8 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
         try:
             with terminated_is_interrupted():
                 function(*args, **kwargs)
-        except (Interrupted, KeyboardInterrupt):
-            raise Exit(str(Interrupted()), code=130) from None
+        except (Interrupted, KeyboardInterrupt) as end:
+            raise Exit(str(end) or str(Interrupted()), code=130) from None
         except CygnetError as error:
             raise Exit(f"error: {error}", code=1) from None
 
