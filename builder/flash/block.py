@@ -25,7 +25,10 @@ Ask = Callable[[str], str]
 
 def flash_block(board: Board, image: Path, to: Path, options: Options, ask: Ask = input) -> None:
     """Write ``image`` to the card or file ``to``; raises CygnetError, before a byte is written if that can be."""
-    board.need_disk()
+    if board.disk is None:
+        raise CygnetError(
+            f"{board.name} has no disk that fits a reader, but a flash chip: docs/flashing.md says how it is written"
+        )
     place = to.resolve()
     open_target = _device if place.is_block_device() else _file
     try:

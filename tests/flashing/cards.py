@@ -16,7 +16,7 @@ from builder.boards import load_board
 from builder.flash.block_layout import EXT_MAGIC, EXT_MAGIC_AT
 from builder.flash.options import Options
 from builder.image.header import write_header
-from builder.image.layout import MIB, SECTOR, disk_id, disk_size, partition_table, partitions
+from builder.image.layout import SECTOR, disk_id, disk_size, partition_table, partitions
 from builder.settings import PROJECT
 
 _PC486 = load_board(PROJECT / "board", "pc486")

@@ -136,7 +136,9 @@ def test_a_card_that_forgets_is_found_and_stays_one_that_does_not_boot(old: Path
             self.content[2 * PIECE + 7] ^= 1
 
     card = Forgetful(old.read_bytes())
-    with pytest.raises(CygnetError, match=r"at 2\.1 of 5\.2 MB: what reads back is not what was written; .* half written; "):
+    with pytest.raises(
+        CygnetError, match=r"at 2\.1 of 5\.2 MB: what reads back is not what was written; .* half written; "
+    ):
         write(new, card)
     assert is_marked(card.content[:FIRST])
 
@@ -169,7 +171,9 @@ class TestKeepData:
         with pytest.raises(CygnetError):
             write(new, card)
         card.before = lambda *_: None
-        with pytest.raises(CygnetError, match="left half written by a run without --keep-data: its data partition is lost"):
+        with pytest.raises(
+            CygnetError, match="left half written by a run without --keep-data: its data partition is lost"
+        ):
             write(new, card, keep_data=True)
 
     @pytest.mark.parametrize("case", ["empty", "other board", "data elsewhere", "other board, half written"])
@@ -183,7 +187,9 @@ class TestKeepData:
         if case == "other board, half written":
             content[:FIRST] = mark(read_header(make_image(tmp_path / "armv7.img", 3, "armv7")), True)
         card = Card(bytes(content))
-        told = r"--keep-data: /dev/sdx is no Cygnet card of pc486 with the data partition where .*new\.img has it; leave"
+        told = (
+            r"--keep-data: /dev/sdx is no Cygnet card of pc486 with the data partition where .*new\.img has it; leave"
+        )
         with pytest.raises(CygnetError, match=told):
             write(new, card, keep_data=True)
         assert card.writes == []
@@ -191,7 +197,9 @@ class TestKeepData:
     def test_a_data_partition_without_a_file_system_is_nothing_to_keep(self, old: Path, new: Path) -> None:
         content = bytearray(old.read_bytes())
         content[DATA.start : DATA.start + FIRST] = bytes(FIRST)
-        with pytest.raises(CygnetError, match="the data partition of /dev/sdx holds no file system; leave the switch out"):
+        with pytest.raises(
+            CygnetError, match="the data partition of /dev/sdx holds no file system; leave the switch out"
+        ):
             write(new, Card(bytes(content)), keep_data=True)
 
 
