@@ -1,7 +1,7 @@
 """What is where on a card, as far as writing it must know: the first block, the data partition, the mark of a half.
 
-The mark takes the first block's place while a card is written: no boot sector, no partition table, but a text that says
-whether the data partition was to be kept, so that a second try may keep it too.
+The mark takes the first sector's place while a card is written: no boot sector, no partition table, but a text that
+says whether the data partition was to be kept, so that a second try may keep it too.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def pieces(header: Header, keep_data: bool) -> Iterator[tuple[int, int]]:
 
 
 def mark(header: Header, keep_data: bool) -> bytes:
-    """The first block of a card that is being written with an image that has this header."""
+    """The first sector of a card that is being written with an image that has this header."""
     data = f"data={header.data_start}+{header.data_size}\nkept={'yes' if keep_data else 'no'}\n"
-    return (MARK + f"board={header.board}\n{data}".encode()).ljust(FIRST, b"\0")
+    return (MARK + f"board={header.board}\n{data}".encode()).ljust(SECTOR, b"\0")
 
 
 def is_marked(first: bytes) -> bool:
@@ -51,18 +51,16 @@ def is_marked(first: bytes) -> bool:
 
 def check_keeps_data(image: Image, read: Read, name: str) -> None:
     """Raise CygnetError unless the card has a data partition where the image has it, of the same board."""
-    board, first = image.header.board, read(0, FIRST)
+    board, first = image.header.board, read(0, FIRST)[:SECTOR]
     if first == mark(image.header, False):
         raise CygnetError(
             f"--keep-data: {name} was left half written by a run without --keep-data: its data partition is lost; "
             "leave the switch out"
         )
-    whole = image.read(0, FIRST)[BOOT_CODE:SECTOR]
-    if first != mark(image.header, True) and first[BOOT_CODE:SECTOR] != whole:
+    if first != mark(image.header, True) and first[BOOT_CODE:] != image.read(0, SECTOR)[BOOT_CODE:]:
         raise CygnetError(
             f"--keep-data: {name} is no Cygnet card of {board} with the data partition where {image.path} has it; "
             "leave the switch out to write all of it"
         )
-    # Piece by piece: a device reads whole sectors.
     if read(image.header.data_start, FIRST)[EXT_MAGIC_AT : EXT_MAGIC_AT + 2] != EXT_MAGIC:
         raise CygnetError(f"--keep-data: the data partition of {name} holds no file system; leave the switch out")

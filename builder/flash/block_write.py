@@ -1,7 +1,8 @@
 """Writing an image so that a card is the old one, the new one, or one that does not boot and says so.
 
-Before anything else is written the first block, with the MBR, gives way to a mark (`block_layout`). What differs is
-then written and all of it read back; the image's own first block comes last. Since only what differs is written, the
+Before anything else is written the first sector, the MBR, gives way to a mark (`block_layout`). What differs is then
+written and all of it read back; the image's own first sector comes last, on its own: a card whose power fails writes
+some sectors of a block and others not. Since only what differs is written, the
 same command goes on where another was interrupted, and writes nothing on a card that holds the image already.
 """
 
@@ -17,6 +18,7 @@ from builder.errors import CygnetError, Interrupted
 from builder.flash.block_layout import FIRST, check_keeps_data, mark, pieces
 from builder.flash.block_progress import Meter
 from builder.flash.image import Image
+from builder.image.layout import SECTOR
 
 PULLED = (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM, errno.EREMOTEIO)
 
@@ -74,12 +76,12 @@ class Writing:
         self.target.flush()
         self._each("reading back", self._compare)
         self.image.check_unchanged()
-        self.at = 0
-        self.target.write(0, first)
-        self.written += FIRST
-        self.target.flush()
+        self.at, self.marked = 0, True
+        self._first(self._mark + first[SECTOR:])
+        self._first(first)
         self._compare(0, FIRST)
         self.marked = False
+        self.written += FIRST
 
     def _each(self, what: str, do: Callable[[int, int], None]) -> None:
         todo = list(pieces(self.image.header, self.keep_data))
@@ -93,15 +95,19 @@ class Writing:
         if self.target.read(at, size) == wanted:
             return
         if not self.marked:
-            self._mark()
+            # From the first try on: whether a write that failed got there is not known.
+            self.marked = True
+            self._first(self._mark + self.target.read(0, FIRST)[SECTOR:])
         self.target.write(at, wanted)
         self.written += size
 
-    def _mark(self) -> None:
-        # From the first try on: whether a write that failed got there is not known.
-        self.marked = True
-        self.target.write(0, mark(self.image.header, self.keep_data))
+    def _first(self, block: bytes) -> None:
+        self.target.write(0, block)
         self.target.flush()
+
+    @property
+    def _mark(self) -> bytes:
+        return mark(self.image.header, self.keep_data)
 
     def _compare(self, at: int, size: int) -> None:
         if self.target.read(at, size) != self.image.read(at, size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import random
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from builder.flash.block_layout import FIRST, PIECE, is_marked, mark, pieces
 from builder.flash.block_write import Writing
 from builder.flash.image import opened
 from builder.image.header import read_header
+from builder.image.layout import SECTOR
 
 # So many bytes behind the image are somebody else's.
 BEHIND = b"behind the image" * 64
@@ -64,8 +66,8 @@ def test_zeros_are_written_where_something_else_is_and_not_where_zeros_are(new: 
 def test_the_boot_sector_goes_first_and_comes_last(old: Path, new: Path) -> None:
     card = Card(old.read_bytes())
     write(new, card)
-    assert card.writes[0] == card.writes[-1] == 0
-    assert 0 not in card.writes[1:-1]
+    assert card.writes[0] == card.writes[-2] == card.writes[-1] == 0
+    assert 0 not in card.writes[1:-2]
 
 
 def test_a_second_run_writes_nothing(new: Path) -> None:
@@ -103,6 +105,51 @@ def test_a_card_pulled_at_any_moment_boots_the_old_or_nothing_and_the_same_comma
         assert others(card.content) == others(after)
         assert data(card.content) == data(before if keep_data else after)
     assert operations > 10
+
+
+class Volatile(Card):
+    """A card with a cache of its own: when its power fails, any sectors of what was not flushed are there or not."""
+
+    def __init__(self, content: bytes, seed: int, operations: int) -> None:
+        super().__init__(content, pulled(operations))
+        self.chance = random.Random(seed)  # noqa: S311
+        self.kept, self.cached = bytearray(content), list[tuple[int, bytes]]()
+
+    def write(self, at: int, content: bytes) -> None:
+        self.cached.append((at, content))
+        super().write(at, content)
+
+    def flush(self) -> None:
+        super().flush()
+        self.kept[:] = self.content
+        self.cached.clear()
+
+    def fail(self) -> None:
+        for at, content in self.cached:
+            for sector in range(0, len(content), SECTOR if at == 0 else PIECE // 8):
+                if self.chance.random() < 0.5:
+                    piece = content[sector : sector + SECTOR]
+                    self.kept[at + sector : at + sector + len(piece)] = piece
+        self.content, self.before, self.cached = self.kept, lambda *_: None, []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_a_power_cut_the_first_sector_tells_what_the_card_is(old: Path, new: Path, seed: int) -> None:
+    before, after, seen = old.read_bytes(), new.read_bytes(), set()
+    for operations in itertools.count():
+        card = Volatile(before, seed, operations)
+        try:
+            write(new, card)
+        except CygnetError:
+            card.fail()
+        else:
+            break
+        whole = {before[:SECTOR]: before, after[:SECTOR]: after}.get(bytes(card.content[:SECTOR]))
+        seen.add("marked" if whole is None else "whole")
+        assert is_marked(card.content[:FIRST]) if whole is None else card.content == whole
+        write(new, card)
+        assert card.content == after
+    assert seen == {"marked", "whole"}
 
 
 def test_what_was_written_before_a_pull_is_not_written_again(old: Path, new: Path) -> None:
@@ -185,7 +232,7 @@ class TestKeepData:
             content[:] = new.read_bytes()
             content[446 + 3 * 16 + 8] ^= 8
         if case == "other board, half written":
-            content[:FIRST] = mark(read_header(make_image(tmp_path / "armv7.img", 3, "armv7")), True)
+            content[:SECTOR] = mark(read_header(make_image(tmp_path / "armv7.img", 3, "armv7")), True)
         card = Card(bytes(content))
         told = (
             r"--keep-data: /dev/sdx is no Cygnet card of pc486 with the data partition where .*new\.img has it; leave"
