@@ -33,8 +33,8 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
         try:
             with terminated_is_interrupted():
                 function(*args, **kwargs)
-        except (Interrupted, KeyboardInterrupt):
-            raise Exit(str(Interrupted()), code=130) from None
+        except (Interrupted, KeyboardInterrupt) as end:
+            raise Exit(str(end) or str(Interrupted()), code=130) from None
         except CygnetError as error:
             raise Exit(f"error: {error}", code=1) from None
 
@@ -108,7 +108,11 @@ def flash(
     any_size: bool = False,
     fixed_disk: bool = False,
 ) -> None:
-    """Put a board's image on its hardware: a card in a reader, or a board behind its serial console."""
+    """Put a board's image on a card in a reader or into a file, or on a board behind its serial console.
+
+    An image for another board is refused, as is a disk that is in use, not removable or larger than 64 GiB. Shows what
+    will be overwritten and asks; reads back what was written. The same command goes on where another was interrupted.
+    """
     commands.flash(board, image, to, Options(keep_data, yes, any_size, fixed_disk))
 
 

@@ -19,6 +19,16 @@ MISTAKES = [
     (["why", "--package=busibox"], "No package is called 'busibox'; did you mean"),
     (["box", "--name=../shop"], "error: --name=../shop: a box is called by letters, digits and hyphens, 63 at most"),
     (["fuzz", "--minutes=long"], "error: --minutes=long: expected a number of minutes, such as 10 or 0.5"),
+    (
+        ["flash", "--to=/dev/sdzz", "--image=x"],
+        "error: --to=/dev/sdzz: there is no such device; lsblk lists what there is",
+    ),
+    (["flash", "--to=card.img", "--image=none.img"], "error: none.img: No such file or directory; name an image that"),
+    (["flash", "--to=card.img", "--image=README.md"], "error: README.md is no Cygnet image: it has no header; ./inv b"),
+    (
+        ["flash", "--to=card.img", "--image=README.md", "--board=mt7621"],
+        "mt7621 has no disk that fits a reader, but a flash chip: ",
+    ),
     (["sbom", "--board=pc"], "No board is called 'pc'; "),
 ]
 
@@ -58,6 +68,7 @@ def test_every_task_says_what_it_does(tmp_path: Path) -> None:
         "boot",
         "smoke",
         "check",
+        "flash",
         "test",
         "size",
         "sbom",
