@@ -65,16 +65,15 @@ def _made(new: Path, path: Path) -> Iterator[int]:
     """An empty file, ours alone; gone afterwards unless it got another name."""
     with _locked(new, os.O_RDWR | os.O_CREAT) as file:
         assert file is not None
-        mine = os.fstat(file)
+        # Another run may have ended, and renamed it, between opening and locking.
+        if not _is_called(file, new):
+            raise _busy(path)
         try:
-            if new.stat().st_ino != mine.st_ino:
-                raise _busy(path)
             os.ftruncate(file, 0)
             yield file
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                if new.stat().st_ino == mine.st_ino:
-                    new.unlink()
+            if _is_called(file, new):
+                new.unlink()
 
 
 @contextlib.contextmanager
@@ -97,6 +96,10 @@ def _locked(path: Path, flags: int) -> Iterator[int | None]:
         yield file
     finally:
         os.close(file)
+
+
+def _is_called(file: int, name: Path) -> bool:
+    return name.exists() and os.path.samestat(name.stat(), os.fstat(file))
 
 
 def _busy(path: Path) -> CygnetError:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cards import BOARD, DATA, KEEP, SIZE, YES, attach, run
+from cards import BOARD, DATA, KEEP, SIZE, YES, attach, make_image, run
 
 from builder.errors import CygnetError, Interrupted
 from builder.flash import Options, flash
 from builder.flash.block_file import File
+from builder.image.header import Header, verify
 from builder.image.layout import MIB
 
 
@@ -46,7 +47,8 @@ def test_an_empty_file_is_taken_without_a_question(new: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("image", "there", "expected"), [(0o600, None, "0o600"), (0o644, 0o600, "0o600"), (0o600, 0o644, "0o600")]
+    ("image", "there", "expected"),
+    [(0o600, None, "0o600"), (0o644, None, "0o644"), (0o644, 0o600, "0o600"), (0o600, 0o644, "0o600")],
 )
 def test_nobody_sees_more_than_before(new: Path, tmp_path: Path, image: int, there: int | None, expected: str) -> None:
     """A box's image has its seed inside, a file that was there perhaps a box's keys."""
@@ -139,6 +141,40 @@ def test_a_file_in_use_is_refused(new: Path, tmp_path: Path, name: str) -> None:
         ):
             flash(BOARD, new, str(tmp_path / "to.img"), YES)
     assert (tmp_path / name).read_bytes() == b"a box's disk"
+
+
+@pytest.mark.parametrize("ends", [Path.unlink, lambda new: new.rename(new.with_suffix(""))], ids=["failed", "done"])
+def test_a_run_that_another_one_overtook_leaves_its_file_alone(
+    new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: Callable[[Path], object]
+) -> None:
+    """Given another run that ends between this one's opening of the new file and its lock."""
+    to, other, lock = tmp_path / "to.img", tmp_path / "to.img.new", fcntl.fcntl
+    other.write_bytes(b"the other run's")
+
+    def overtaken(file: int, *words: object) -> object:
+        if other.exists():
+            ends(other)
+        return lock(file, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "fcntl", overtaken)
+    with pytest.raises(CygnetError, match=r"to\.img is in use by another program"):
+        flash(BOARD, new, str(to), YES)
+    assert not to.exists() or to.read_bytes() == b"the other run's"
+
+
+def test_an_image_that_is_built_anew_while_it_is_looked_at(
+    new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(path: Path) -> Header:
+        header = verify(path)
+        path.rename(tmp_path / "before.img")
+        make_image(path, 3)
+        return header
+
+    monkeypatch.setattr("builder.flash.image.verify", meanwhile)
+    with pytest.raises(CygnetError, match=r"new\.img was changed while it was written: is a build running\?"):
+        flash(BOARD, new, str(tmp_path / "to.img"), YES)
+    assert not list(tmp_path.glob("to.img*"))
 
 
 def test_a_file_behind_a_loop_device_is_refused(new: Path, tmp_path: Path) -> None:
