@@ -136,7 +136,7 @@ class Qemu(_Table, frozen=True):
 
 
 class Monitor(_Table, frozen=True):
-    """What answers at the serial console before Linux does, and how it writes an image: its commands, one after another.
+    """What answers at the serial console before Linux does, and the commands by which it writes an image.
 
     ``prepare`` makes it find disk or flash; ``erase``, ``write`` and ``read`` are told {address} in RAM, {length} in
     bytes, and of the disk {sector} and {sectors}, of the flash {start} and {room}: hexadecimal with 0x.  So much is in

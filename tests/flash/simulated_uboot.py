@@ -27,6 +27,7 @@ STARTS = {
 }
 
 
+PROMPTS = {"prompt": b"=> ", "shell": b"root@box:~# ", "cfe": b"CFE> ", "password": b"Password: ", "silent": b""}
 # What a receiver makes of a block, beside its number; how long it waits for a character.
 END, DAMAGED, PATIENCE = -1, -2, 0.1
 
@@ -128,9 +129,7 @@ class Board:
             self._say(letter)
 
     def _prompt(self) -> bytes:
-        return {"prompt": b"=> ", "shell": b"root@box:~# ", "cfe": b"CFE> ", "password": b"Password: ", "silent": b""}.get(
-            self._mode, b"box login: "
-        )
+        return PROMPTS.get(self._mode, b"box login: ")
 
     def _byte(self, seconds: float | None = None) -> bytes:
         """The next character; nothing if none comes for so long."""
@@ -250,7 +249,7 @@ class Board:
 
 
 class Receiver:
-    """The receiving side of X- and Y-modem, which asks again for what comes damaged."""
+    """The receiving side of Y-modem, which asks again for what comes damaged."""
 
     def __init__(self, byte: Callable[[float], bytes], say: Callable[[bytes], None]) -> None:
         self._byte, self._say = byte, say
@@ -262,10 +261,6 @@ class Receiver:
         content = self._blocks(first=1)
         self._blocks(first=0, last=0)
         return content[:size]
-
-    def xmodem(self) -> bytes:
-        """Whole blocks."""
-        return self._blocks(first=1)
 
     def _blocks(self, first: int, last: int | None = None) -> bytes:
         """Blocks from ``first`` on to the end mark, or to the one called ``last``."""
@@ -297,7 +292,8 @@ class Receiver:
         while len(body) < size + 4 and (letter := self._byte(PATIENCE)):
             body += letter
         content = body[2:-2]
-        right = len(body) == size + 4 and body[0] == 255 - body[1] and bitwise_crc(content) == int.from_bytes(body[-2:], "big")
+        whole = len(body) == size + 4 and body[0] == 255 - body[1]
+        right = whole and bitwise_crc(content) == int.from_bytes(body[-2:], "big")
         return (body[0], content) if right and size else (DAMAGED, b"")
 
 

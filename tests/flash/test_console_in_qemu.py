@@ -30,7 +30,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("qemu")
     # The server's port is one of root's; in a namespace everybody is root.
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    words = ["unshare", *user, "--net", "--kill-child", "--fork", "--", sys.executable, str(STORY), str(image), str(folder)]
+    alone = ["unshare", *user, "--net", "--kill-child", "--fork", "--"]
+    words = [*alone, sys.executable, str(STORY), str(image), str(folder)]
     subprocess.run(words, check=True, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)})
     return json.loads((folder / "found.json").read_text())
 

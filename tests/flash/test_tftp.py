@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import struct
@@ -109,7 +110,8 @@ class TestTransfer:
         assert Transfer(bytes(2000), wanted).packet == b"\0\6" + agreed.encode()
 
     @pytest.mark.parametrize(
-        "wanted", [{"blksize": "7"}, {"blksize": "-1"}, {"blksize": "x"}, {"timeout": "0"}, {"windowsize": "4"}, {"tsize": ""}]
+        "wanted",
+        [{"blksize": "7"}, {"blksize": "-1"}, {"blksize": "x"}, {"timeout": "0"}, {"windowsize": "4"}, {"tsize": ""}],
     )
     def test_options_that_cannot_be_are_left_out(self, wanted: dict[str, str]) -> None:
         assert Transfer(b"x", wanted).packet == b"\0\3\0\1x"
@@ -144,7 +146,5 @@ class TestRequest:
 
     @given(st.binary(max_size=700))
     def test_anything_is_a_request_or_unreadable(self, packet: bytes) -> None:
-        try:
+        with contextlib.suppress(Unreadable):
             read_request(b"\0\1" + packet)
-        except Unreadable:
-            pass

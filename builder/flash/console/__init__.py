@@ -2,11 +2,13 @@
 
 `line` is the serial line, `reach` comes to the boot loader's prompt, `prompt` types commands there, `transfer` brings
 bytes into the board's RAM (`tftp`, `modem`), `pieces` says what is written where, `uboot` does it, `up` waits for the
-box.  The commands themselves stand in the board's board.toml, [monitor].
+box.  The commands themselves stand in the board's board.toml, [monitor].  `combios` is another monitor, which starts
+a card and cannot write one.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from builder.boards import Board
 from builder.errors import CygnetError
 from builder.flash.console import combios
 from builder.flash.console.line import Line
-from builder.flash.console.patience import Patience
+from builder.flash.console.patience import PATIENCE, Patience
 from builder.flash.console.pieces import pieces
 from builder.flash.console.tftp import PORT
 from builder.flash.console.transfer import Transfer, Ymodem, over_network
@@ -39,24 +41,36 @@ def flash_by_console(board: Board, image: Path, to: str, options: Options) -> No
 
 def put(
     board: Board, image: Path, to: str, options: Options, say: Callable[[str], None],
-    patience: Patience = Patience(), port: int = PORT,
+    patience: Patience = PATIENCE, port: int = PORT,
 ) -> None:  # fmt: skip
     """The same for those who tell their user themselves; ``port``: where TFTP is served."""
+    log, wishes = settings().logs / "flash-console.log", options.console
     if board.need_monitor().name == "combios":
-        raise CygnetError(combios.SENTENCE)
-    wishes = options.console
-    todo = pieces(board, image, options.keep_data)
-    commands = environment(board)
-    log = settings().logs / "flash-console.log"
-    with _transfer(wishes, patience, port) as transfer, Line(to, _speed(board, wishes), log) as line:
-        say(f"{board.name} at {to}: waiting for the prompt of its U-Boot; switch it on, or off and on")
-        writer = Writer(board, line, transfer, wishes, patience, say)
-        writer.write(todo)
-        writer.environment(commands)
-        writer.boot()
-        say("everything is written; waiting until the box is up")
+        start = functools.partial(combios.start, board, wishes, patience, say)
+    else:
+        start = functools.partial(_put, board, image, options, say, patience, port)
+    with Line(to, _speed(board, wishes), log) as line:
+        start(line)
+        say("the board starts; waiting until the box is up")
         wait_until_up(line, board, patience, str(log))
         say("the box is up")
+
+
+def _put(
+    board: Board, image: Path, options: Options, say: Callable[[str], None], patience: Patience, port: int, line: Line
+) -> None:
+    """By U-Boot. The image is looked at before a byte is typed."""
+    wishes = options.console
+    todo = [] if wishes.start_only else pieces(board, image, options.keep_data)
+    with _transfer(wishes, patience, port) as transfer:
+        say(f"{board.name} at {line.url}: waiting for the prompt of its U-Boot; switch it on, or off and on")
+        writer = Writer(board, line, transfer, wishes, patience, say)
+        if options.keep_data:
+            writer.expect_table(image)
+        if todo:
+            writer.write(todo)
+            writer.environment(environment(board))
+        writer.boot()
 
 
 def environment(board: Board) -> list[str]:
@@ -69,7 +83,7 @@ def environment(board: Board) -> list[str]:
 
 @contextmanager
 def _transfer(wishes: Console, patience: Patience, port: int) -> Iterator[Transfer]:
-    if wishes.ymodem:
+    if wishes.ymodem or wishes.start_only:
         yield Ymodem(patience)
     else:
         with over_network(wishes, port) as tftp:

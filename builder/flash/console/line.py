@@ -59,6 +59,14 @@ class Line:
                     raise
                 time.sleep(AGAIN_SECONDS)
 
+    def change_speed(self, speed: int) -> None:
+        """Go on at another speed; a line behind a socket has none of its own."""
+        self.speed = speed
+        try:
+            self._port.baudrate = speed
+        except OSError as reason:
+            raise LineDropped(str(reason)) from None
+
     def read(self, seconds: float, most: int = 65536) -> bytes:
         """What has come, at least a byte; nothing if the line is silent for so long."""
         try:

@@ -1,14 +1,13 @@
-"""X-modem and Y-modem, the sending side: blocks with a checksum over a serial line, each acknowledged.
+"""Y-modem, the sending side: blocks with a checksum over a serial line, each acknowledged.
 
-X-modem as Ward Christensen's with 128-byte blocks, with checksum or CRC as the receiver asks; Y-modem as Chuck
-Forsberg's of 1988: block 0 holds name and size, blocks of 1,024 bytes with CRC follow, an empty block 0 ends it.
+As Chuck Forsberg described it in 1988: block 0 holds name and size, blocks of 1,024 bytes with a CRC follow, an empty
+block 0 ends it.
 """
 
 from __future__ import annotations
 
 import binascii
 import time
-from collections.abc import Callable
 
 from builder.flash.console.line import Line
 
@@ -25,49 +24,38 @@ class TransferFailed(Exception):
     """The receiver does not answer, or gave up; the text says which."""
 
 
-def checksum(content: bytes, crc: bool) -> bytes:
-    """What follows a block: CRC-16 (polynomial 1021, from 0), or the sum of its bytes."""
-    if crc:
-        return binascii.crc_hqx(content, 0).to_bytes(2, "big")
-    return bytes([sum(content) & 0xFF])
+def checksum(content: bytes) -> bytes:
+    """What follows a block: CRC-16 with polynomial 1021, from 0."""
+    return binascii.crc_hqx(content, 0).to_bytes(2, "big")
 
 
-def block(number: int, content: bytes, crc: bool = True, fill: bytes = FILL) -> bytes:
+def block(number: int, content: bytes, fill: bytes = FILL) -> bytes:
     """A block on the wire; its number counts modulo 256."""
     mark = SOH if len(content) <= SIZES[SOH] else STX
     content = content.ljust(SIZES[mark], fill)
     number &= 0xFF
-    return mark + bytes([number, 0xFF - number]) + content + checksum(content, crc)
+    return mark + bytes([number, 0xFF - number]) + content + checksum(content)
 
 
 class Sender:
-    """Sends over ``line``; ``progress`` is told how many bytes have been taken."""
+    """Sends over ``line``; ``patience``: a factor for the times that are waited."""
 
-    def __init__(self, line: Line, progress: Callable[[int], None] = lambda _: None, patience: float = 1) -> None:
-        self._line, self._progress, self._patience = line, progress, patience
+    def __init__(self, line: Line, patience: float = 1) -> None:
+        self._line, self._patience = line, patience
 
     def ymodem(self, name: str, content: bytes) -> None:
         """Send one file; raises TransferFailed, or what the line raises."""
-        self._wait(CRC)
+        self._wait()
         self._put(block(0, f"{name}\0{len(content)} ".encode(), fill=b"\0"))
-        self._wait(CRC)
-        self._blocks(content, SIZES[STX], crc=True)
+        self._wait()
+        size = SIZES[STX]
+        for number, start in enumerate(range(0, len(content), size), 1):
+            self._put(block(number, content[start : start + size]))
         self._end()
-        self._wait(CRC)
+        self._wait()
         # Nobody asks for this one again: a receiver that has heard the end is content.
         self._line.write(block(0, b"", fill=b"\0"))
         self._answer(1)
-
-    def xmodem(self, content: bytes) -> None:
-        """Send content without a name, filled up to whole blocks."""
-        crc = self._wait(CRC + NAK) == CRC
-        self._blocks(content, SIZES[SOH], crc)
-        self._end()
-
-    def _blocks(self, content: bytes, size: int, crc: bool) -> None:
-        for number, start in enumerate(range(0, len(content), size), 1):
-            self._put(block(number, content[start : start + size], crc))
-            self._progress(min(start + size, len(content)))
 
     def _put(self, packet: bytes) -> None:
         """Send until it is acknowledged."""
@@ -87,15 +75,13 @@ class Sender:
                 return
         self._give_up("the end was not acknowledged")
 
-    def _wait(self, wanted: bytes) -> bytes:
-        """Wait until the receiver asks for the first block."""
+    def _wait(self) -> None:
+        """Wait until the receiver asks for a file."""
         end = time.monotonic() + START_SECONDS * self._patience
         while time.monotonic() < end:
-            mark = self._line.read(0.5, most=1)
-            if mark and mark in wanted:
-                return mark
+            if self._line.read(0.5, most=1) == CRC:
+                return
         self._give_up("the receiver does not ask for anything")
-        raise AssertionError
 
     def _answer(self, seconds: float) -> bytes:
         """ACK, or NAK for everything else that makes the block to be sent again; CAN twice ends the transfer."""

@@ -10,8 +10,8 @@ class Patience:
     """``switch_on``: until somebody has found the switch; ``line``: until a line that dropped is back.
 
     The others are of silence: ``echo`` for what is typed, ``answer`` for a command, ``write`` for one that erases or
-    writes a flash, ``boot`` for a box that starts, ``tick`` makes what came last a prompt, and after ``nudge`` the board
-    is spoken to.  ``modem`` is a factor for X- and Y-modem's own times.
+    writes a flash, ``boot`` for a box that starts; ``tick`` makes what came last a prompt, and after ``nudge`` the
+    board is spoken to.  ``modem`` is a factor for Y-modem's own times.
     """
 
     switch_on: float = 120
@@ -23,3 +23,6 @@ class Patience:
     tick: float = 0.5
     nudge: float = 2
     modem: float = 1
+
+
+PATIENCE = Patience()

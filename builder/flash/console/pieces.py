@@ -1,7 +1,7 @@
-"""What is written where, piece by piece: a disk's image in pieces that fit into the board's RAM, a flash chip's files whole.
+"""What is written where: a disk's image in pieces that fit into the board's RAM, a flash chip's files whole.
 
-A disk's first piece holds the partition table and is written last: a new disk whose writing was cut short is empty,
-and no half a box.  Files for bare flash are written whole, since a NAND's bad blocks shift what comes behind them.
+A disk's first piece holds the partition table and is written last: a new disk whose writing was cut short is no half
+box that starts.  Files for bare flash are written whole, since a NAND's bad blocks shift what comes behind them.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError
@@ -19,7 +20,7 @@ from builder.flash.console.prompt import Garbled, Prompt, Refused, Silent
 from builder.flash.console.reach import Reach
 from builder.flash.console.transfer import Failed, Transfer
 from builder.flash.options import Console
-from builder.image.layout import MIB
+from builder.image.layout import BOOT_CODE, MIB, SECTOR
 
 TRIES = 4
 CRC = re.compile(r"==>\s*([0-9a-fA-F]{8})\b")
@@ -62,10 +63,25 @@ class Writer:
             self._say(f"{number} of {len(pieces)}, {piece.name}: {how}")
         self._state = "the image is written whole, what makes it start is not"
 
+    def expect_table(self, image: Path) -> None:
+        """Raise CygnetError unless the board's disk is divided as the image is: else no data is there to be kept."""
+        first = Piece("partition table", image, 0, SECTOR, 0)
+        table = first.content()[BOOT_CODE:]
+        at = self._monitor.load_address
+
+        def compare(prompt: Prompt, _: bool) -> str:
+            return self._crc(prompt, at + BOOT_CODE, table) if self._read(prompt, first, at) else ""
+
+        if self._insist(first.name, compare) != crc(table):
+            raise CygnetError(
+                f"--keep-data: the disk of the board at {self._line.url} is not divided as {image} is, and has no data "
+                "of a Cygnet box; nothing was written"
+            )
+
     def environment(self, commands: list[str]) -> None:
         """What U-Boot has to remember: given to it line by line."""
 
-        def give(prompt: Prompt, first: bool) -> str:  # noqa: ARG001
+        def give(prompt: Prompt, _: bool) -> str:
             for command in commands:
                 prompt.run(command)
             return f"{len(commands)} commands given"
@@ -76,7 +92,7 @@ class Writer:
     def boot(self) -> None:
         """Start what was written; returns at once."""
 
-        def go(prompt: Prompt, first: bool) -> str:  # noqa: ARG001
+        def go(prompt: Prompt, _: bool) -> str:
             prompt.start(self._monitor.boot)
             return ""
 

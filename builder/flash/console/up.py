@@ -12,7 +12,7 @@ from builder.flash.console.patience import Patience
 from builder.flash.console.prompt import ENTER
 
 # /etc/issue of the box.
-BANNER = re.compile(rb"Cygnet \S+ on ([\w-]+)")
+BANNER = re.compile(rb"Cygnet \S+ on ([\w-]+),")
 LOGIN = re.compile(rb"login: ?$")
 # A box that came up while nobody listened says its prompt again when it is asked, after so much silence.
 ASK_AFTER = 10.0
