@@ -311,7 +311,7 @@ def bitwise_crc(content: bytes) -> int:
 def fetch(port: int, name: str, options: bytes = b"blksize\x001468\0", host: str = "127.0.0.1") -> bytes | None:
     """What a TFTP client gets."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(1)
+        client.settimeout(0.3)
         client.sendto(b"\0\1" + name.encode() + b"\0octet\0" + options, (host, port))
         content, block, size = b"", 0, 1468 if options else 512
         while True:

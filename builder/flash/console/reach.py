@@ -26,7 +26,8 @@ class State(Enum):
 
     NOTHING = "says nothing: switch it on, look whether the cable crosses RX and TX, and who else has the line open"
     NOISE = "sends what nobody can read at {speed} bit/s: --speed= is the console's speed, or the line is noisy"
-    TALKS = "does not come to a prompt of U-Boot: switch it off and on while this waits"
+    GARBLED = "has a prompt, but what is typed there does not come back whole: the line is too noisy, look at the cable"
+    TALKS = "comes to no prompt of U-Boot, or the line is too noisy to see it: switch it off and on while this waits"
     LINUX = "runs Linux: switch it off and on while this waits, or give --reboot"
     LOCKED = "runs Linux, and its console wants a password that this does not have: switch it off and on"
     OTHER = "has a prompt that is not U-Boot's, {prompt!r}: U-Boot is what board.toml says is there"
@@ -100,7 +101,7 @@ class Reach:
                 self._line.write(b"reboot" + ENTER)
                 self._reboot = False
         else:
-            self._state = State.OTHER if b"version" in said else State.NOISE
+            self._state = State.OTHER if b"version" in said else State.GARBLED
         return False
 
     def _at_login(self) -> None:
