@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable
 from types import TracebackType
 
-RAM_AT, RAM_SIZE = 0x40000000, 64 << 20
+RAM_SIZE = 64 << 20
 STARTS = {
     "autoboot": b"\r\nU-Boot 2023.01\r\n\r\nHit any key to stop autoboot:  2 ",
     "prompt": b"",
@@ -43,10 +43,14 @@ class Board:
     is given, so many times.
     """
 
-    def __init__(self, start: str = "autoboot", noise: float = 0.0, tftp_port: int = 0, disk: int = 8 << 20) -> None:
-        self.start, self.noise, self.tftp_port = start, noise, tftp_port
+    def __init__(
+        self, start: str = "autoboot", noise: float = 0.0, disk: int = 8 << 20, ram_at: int = 0x40000000
+    ) -> None:
+        self.noise, self.tftp_port, self._ram_at = noise, 0, ram_at
         self.disk, self.ram = bytearray(disk), bytearray(RAM_SIZE)
+        self.nand = bytearray(16 << 20)
         self.environment: dict[str, str] = {}
+        self.saved: dict[str, str] = {}
         self.commands: list[str] = []
         self.hang_up_at = ""
         self.cut_power = False
@@ -200,7 +204,7 @@ class Board:
         return True
 
     def _do_crc32(self, at: str, length: str) -> bool:
-        start = int(at, 0) - RAM_AT
+        start = int(at, 0) - self._ram_at
         found = zlib.crc32(self.ram[start : start + int(length, 0)])
         self._say(f"crc32 for {int(at, 0):x} ... {int(at, 0) + int(length, 0) - 1:x} ==> {found:08x}\r\n".encode())
         return True
@@ -220,10 +224,30 @@ class Board:
         if verb == "read":
             self._store(at, self.disk[start : start + size])
             return True
-        self.disk[start : start + size] = self.ram[at - RAM_AT : at - RAM_AT + size]
+        self.disk[start : start + size] = self.ram[at - self._ram_at : at - self._ram_at + size]
         if self.spoil:
             self.spoil -= 1
             self.disk[start + 7] ^= 1
+        return True
+
+    def _do_nand(self, verb: str, *words: str) -> bool:
+        numbers = [int(word, 0) for word in words]
+        if verb == "erase":
+            start, size = numbers
+            end = min(start + size, len(self.nand))
+            self.nand[start:end] = b"\xff" * (end - start)
+            return True
+        at, start, size = numbers
+        if verb == "read":
+            self._store(at, self.nand[start : start + size])
+            return True
+        # A cell is only ever cleared.
+        new = self.ram[at - self._ram_at : at - self._ram_at + size]
+        self.nand[start : start + size] = bytes(map(int.__and__, self.nand[start : start + size], new))
+        return True
+
+    def _do_saveenv(self) -> bool:
+        self.saved = dict(self.environment)
         return True
 
     def _do_tftpboot(self, at: str, name: str) -> bool:
@@ -245,7 +269,7 @@ class Board:
         return True
 
     def _store(self, at: int, content: bytes | bytearray) -> None:
-        self.ram[at - RAM_AT : at - RAM_AT + len(content)] = content
+        self.ram[at - self._ram_at : at - self._ram_at + len(content)] = content
 
 
 class Receiver:
