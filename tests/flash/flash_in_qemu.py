@@ -116,18 +116,18 @@ def refused(cable: Cable, image: Path) -> dict[str, object]:
 
 def status(line: Line) -> str:
     """What `box status` says on the console."""
-    heard = ""
-    for wait, answer in (("login: ", "root"), ("# ", "box status; echo end=$?"), ("end=0", "")):
-        end = time.monotonic() + PATIENCE
-        while wait not in heard:
-            assert time.monotonic() < end, heard
-            got = line.read(2)
+    heard, end = "", time.monotonic() + PATIENCE
+    while "end=0" not in heard:
+        assert time.monotonic() < end, heard
+        if got := line.read(1):
             heard += got.decode(errors="replace")
-            if not got and wait == "login: ":
-                line.write(b"\r")
-        last, heard = heard, ""
-        line.write(f"{answer}\r".encode())
-    return last
+        elif heard.endswith("login: "):
+            line.write(b"root\r")
+        elif heard.endswith("# "):
+            line.write(b"box status; echo end=$?\r")
+        else:
+            line.write(b"\r")
+    return heard
 
 
 def by_ymodem(cable: Cable, folder: Path, told: list[str]) -> Piece:
