@@ -84,6 +84,6 @@ def shown() -> Iterator[Meter]:
     if not sys.stdout.isatty():
         yield Lines()
         return
-    columns = (TextColumn("{task.description:12}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description:20}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn()) as progress:
         yield Bar(progress)

@@ -68,7 +68,7 @@ class Writing:
     def _write(self) -> None:
         if self.keep_data:
             check_keeps_data(self.image, self.target.read, self.target.name)
-        self._each("writing", self._put)
+        self._each("writing what differs", self._put)
         self.at = 0
         first = self.image.read(0, FIRST)
         if not self.marked and self.target.read(0, FIRST) == first:

@@ -67,7 +67,7 @@ def test_a_card_holds_the_image_afterwards(loop: Loop, new: Path, capsys: pytest
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith(f"{card}: ")
     assert "6 MB, not removable" in told[0]
-    assert told[1:3] == ["writing: 5.2 MB", "reading back: 5.2 MB"]
+    assert told[1:3] == ["writing what differs: 5.2 MB", "reading back: 5.2 MB"]
     assert told[3].startswith(
         f"{card} holds Cygnet 0.1.0 for pc486: 5.2 of 5.2 MB were written, all of it read back, in "
     )

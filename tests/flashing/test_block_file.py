@@ -162,6 +162,21 @@ def test_a_run_that_another_one_overtook_leaves_its_file_alone(
     assert not to.exists() or to.read_bytes() == b"the other run's"
 
 
+def test_the_next_run_may_begin_as_soon_as_this_one_has_renamed_its_file(
+    new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to, replace = tmp_path / "to.img", Path.replace
+
+    def and_the_next_begins(this: Path, name: Path) -> None:
+        replace(this, name)
+        this.write_bytes(b"the next run's")
+
+    monkeypatch.setattr(Path, "replace", and_the_next_begins)
+    flash(BOARD, new, str(to), YES)
+    assert to.read_bytes() == new.read_bytes()
+    assert (tmp_path / "to.img.new").read_bytes() == b"the next run's"
+
+
 def test_an_image_that_is_built_anew_while_it_is_looked_at(
     new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
