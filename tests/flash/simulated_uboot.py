@@ -58,7 +58,7 @@ class Board:
         self.boots = "\r\nCygnet 0.1.0 on armv7, Linux 6.12\r\n\r\ncygnet login: "
         self.after_boot = "login"
         self.received = 0
-        self._random = random.Random(7)
+        self._random = random.Random(7)  # noqa: S311
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
         self._thread = threading.Thread(target=self._live, daemon=True)

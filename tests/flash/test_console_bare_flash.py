@@ -26,7 +26,7 @@ AT = {"kernel-a": 0x100000, "kernel-b": 0x500000, "ubi": 0x900000}
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CYGNET_CACHE", str(tmp_path / "cache"))
     for name, size in (("kernel.uimage", 300 * 1024), ("ubi.img", 700 * 1024)):
-        (tmp_path / name).write_bytes(random.Random(size).randbytes(size))
+        (tmp_path / name).write_bytes(random.Random(size).randbytes(size))  # noqa: S311
         write_beside(tmp_path / name, "kirkwood")
     return tmp_path / "ubi.img"
 
@@ -34,7 +34,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_all_of_it(image: Path, free_port: int) -> None:
     with Simulated(ram_at=0x2000000) as simulated:
         simulated.tftp_port = free_port
-        simulated.nand[:] = random.Random(1).randbytes(len(simulated.nand))
+        simulated.nand[:] = random.Random(1).randbytes(len(simulated.nand))  # noqa: S311
         loader = bytes(simulated.nand[:0x100000])
         # What starts it here.
         simulated.disk[510:512] = b"\x55\xaa"

@@ -25,7 +25,7 @@ def asked(*words: str) -> bytes:
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1468, 3 * 1468, 100_000])
 @pytest.mark.parametrize("options", [b"", b"blksize\x001468\0tsize\x000\0"])
 def test_a_file_arrives(size: int, options: bytes) -> None:
-    content = random.Random(size).randbytes(size)
+    content = random.Random(size).randbytes(size)  # noqa: S311
     with Server(HOST, HOST, 0) as server:
         server.offer("a.img", content)
         assert fetch(server.port, "a.img", options) == content
