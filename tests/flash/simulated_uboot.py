@@ -39,8 +39,8 @@ class PowerCut(Exception):
 class Board:
     """The board. ``start``: what it is doing; ``noise``: how likely a character is lost or doubled, either way.
 
-    ``hang_up_after``: a word in a command at which the line drops, once; ``spoil``: the disk takes other bytes than it
-    is given, so many times.
+    ``hang_up_at``: the start of a command at which the line drops, once; ``spoil``: so many times the disk takes other
+    bytes than it is given, ``spoil_loaded``: the RAM does.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Board:
         self.commands: list[str] = []
         self.hang_up_at = ""
         self.cut_power = False
-        self.spoil = 0
+        self.spoil = self.spoil_loaded = 0
         self.boots = "\r\nCygnet 0.1.0 on armv7, Linux 6.12\r\n\r\ncygnet login: "
         self.after_boot = "login"
         self.received = 0
@@ -257,6 +257,9 @@ class Board:
             self._say(b"\r\nRetry count exceeded\r\n")
             return False
         self._store(int(at, 0), content)
+        if self.spoil_loaded:
+            self.spoil_loaded -= 1
+            self.ram[int(at, 0) - self._ram_at] ^= 1
         self._say(f"####\r\ndone\r\nBytes transferred = {len(content)} ({len(content):x} hex)\r\n".encode())
         return True
 

@@ -257,6 +257,16 @@ class TestTheBoardFails:
             assert written(simulated, shop.image)
         assert any("reads back otherwise" in line for line in shop.told)
 
+    def test_what_was_loaded_otherwise_is_loaded_again(self, shop: Shop) -> None:
+        with Simulated() as simulated:
+            simulated.spoil_loaded = 1
+            shop.flash(simulated)
+            assert written(simulated, shop.image)
+            writes = [word for word in simulated.commands if word.startswith("virtio write")]
+            # Nothing else was written meanwhile.
+            assert len(writes) == len(set(writes)) == 2
+        assert any("other bytes in its RAM than were sent" in line for line in shop.told)
+
     def test_a_disk_that_spoils_everything_is_told(self, shop: Shop) -> None:
         with Simulated() as simulated:
             simulated.spoil = 100
