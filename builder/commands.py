@@ -17,7 +17,9 @@ from pathlib import Path
 from builder import boxes, sites
 from builder.boards import Board, load_board
 from builder.errors import CygnetError
+from builder.flash.options import Options
 from builder.image.data import Files, of_box
+from builder.image.image import medium
 from builder.image.publish import publish
 from builder.locking import lock_all
 from builder.papers.tasks import boards, graph, legal_info, packages, sbom, size, why
@@ -27,7 +29,7 @@ from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "box", "build", "clean", "fleet", "fuzz", "graph", "legal_info", "lint", "lock", "manual",
+    "boards", "boot", "box", "build", "clean", "flash", "fleet", "fuzz", "graph", "legal_info", "lint", "lock", "manual",
     "packages", "provision", "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
@@ -111,6 +113,17 @@ def fleet(
     )  # fmt: skip
     # Lines, not a live table: a passphrase is asked for in between.
     make(wanted, Lines(), ask)
+
+
+def flash(board: str, image: str, to: str, options: Options) -> None:
+    """See tasks.flash."""
+    from builder import flash as flashing
+
+    chosen = load_board(settings().boards, board)
+    stock = settings().images / board / medium(chosen).IMAGE
+    if not (image or stock.is_file() or options.console.start_only):
+        raise CygnetError(f"{stock} is not there: ./inv build --board={board} makes it, or --image names another")
+    flashing.flash(chosen, Path(image) if image else stock, to, options)
 
 
 def smoke(board: str, peer: str, files: Sequence[str], image: str, junit: str, frozen: bool, jobs: int) -> int:
