@@ -29,8 +29,8 @@ from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "box", "build", "clean", "flash", "fleet", "fuzz", "graph", "legal_info", "lint", "lock", "manual",
-    "packages", "provision", "requirements", "sbom", "size", "smoke", "test", "why",
+    "boards", "boot", "box", "build", "clean", "flash", "fleet", "fuzz", "graph", "legal_info", "lint", "lock",
+    "manual", "packages", "provision", "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
 
