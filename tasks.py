@@ -13,9 +13,10 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from builder import commands
+from builder import commands, site_tasks
 from builder.errors import CygnetError, Interrupted
 from builder.interrupts import terminated_is_interrupted
+from builder.operands import TaskWithFiles
 
 DEFAULT_BOARD = "pc486"
 BOARD = {"board": "which board: see ./inv boards"}
@@ -96,6 +97,26 @@ def smoke(_: Context, board: str = DEFAULT_BOARD, peer: str = "", frozen: bool =
     status = commands.smoke(board, peer, frozen, jobs)
     if status:
         raise Exit(code=status)
+
+
+@task(
+    positional=["action", "file", "other"],
+    klass=TaskWithFiles,
+    help={
+        "action": "new, check, show, diff or schema",
+        "file": "the site file; of schema: where to write it",
+        "other": "with diff: the second file",
+        "kind": "with new: branch-office, hub, road-warrior-gateway or opportunistic-home",
+    },
+)
+@told
+def site(_: Context, action: str, file: str, other: str = "", kind: str = "") -> None:
+    """Begin, check and look at a site file, which describes a box: docs/site.md.
+
+    new: a commented file of a --kind. check: what is wrong, with file and line. show: the files that the box gets.
+    diff: what differs on the boxes of two files. schema: the format's JSON schema, for editors.
+    """
+    site_tasks.run(action, file, other, kind)
 
 
 @task(help={**BOARD, **FROZEN, **JOBS})

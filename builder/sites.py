@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder.errors import CygnetError
 from builder.settings import PROJECT
@@ -54,3 +54,10 @@ def problems(site: Site) -> list[str]:
     from cygnet_site.check import problems as found
 
     return found(site)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of site files."""
+    from cygnet_site.schema import schema as made
+
+    return made()

@@ -20,6 +20,7 @@ ACCEPTED = [
     ("is_name", "x" * 63 + ".example"),
     ("is_server", "pool.ntp.org"),
     ("is_server", "192.0.2.7"),
+    *(("is_time_zone", zone) for zone in ("UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<+0330>-3:30", "<-03>3", "EST5EDT")),
 ]
 REFUSED = [
     *(("is_number", text) for text in ("", "-1", "+1", "007", "1 ", "1\n", "0x10", "100000000000", "1;reboot")),
@@ -37,6 +38,11 @@ REFUSED = [
     *(("is_name", text) for text in ("", ".", "a..b", "-a", "a-", "a.-b", "a-.b", "a_b", "a b", "a\nb", "ä", "x" * 64)),
     *(("is_name", text) for text in ("a.`id`", "a'b", "a\x1b[31m", ".".join(["x" * 63] * 5))),
     *(("is_server", text) for text in ("1.2.3", "1.2.3.4.5", "127.0.0.1", "")),
+    *(
+        ("is_time_zone", text)
+        for text in ("", "UTC", "Europe/Vienna", "Etc/GMT+5", "/etc/passwd1", ":UTC0", "<+03", "AB1")
+    ),
+    *(("is_time_zone", text) for text in ("CET-1\n", "CET -1", "CET-1;id", f"CET-1{'0' * 60}")),
 ]
 
 

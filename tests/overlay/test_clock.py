@@ -87,3 +87,21 @@ def test_the_clock_chip_is_written_only_after_ntp(box: Box) -> None:
 def test_ntp_saves_time_when_it_sets_it(box: Box, event: str, stratum: str, saved: bool) -> None:
     box.script("ntp-event", event, stratum=stratum)
     assert bool(box.read("data/time")) is saved
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "said"),
+    [
+        (None, "", ""),
+        ("CET-1CEST,M3.5.0,M10.5.0/3\n", "CET-1CEST,M3.5.0,M10.5.0/3\n", ""),
+        ("Europe/Vienna\n", "", "/etc/TZ: expected a POSIX time zone"),
+        ("\n", "", "/etc/TZ: expected a POSIX time zone"),
+    ],
+)
+def test_the_time_zone_is_checked_for_those_who_use_it(box: Box, text: str | None, zone: str, said: str) -> None:
+    if text is not None:
+        box.write("etc/TZ", text)
+    box.shell("base check clock", "set_time_zone")
+    assert box.read("run/cygnet/TZ") == zone
+    assert said in box.said
+    assert bool(said) == bool(box.said)

@@ -21,6 +21,7 @@ RULES = (
     f"# from: {DIGEST}\n*filter\n:INPUT DROP\n:FORWARD DROP\n:OUTPUT ACCEPT\n:to-box -\n"
     "-A INPUT -j to-box\n-A to-box -i lo -j ACCEPT\nCOMMIT\n"
 )
+MORE = "WAN=eth0.7\nWAN_ADDRESS=pppoe\nLAN2=eth1.20\nLAN2_ADDRESS=10.2.0.1/16\nLAN8=eth9\nLAN3_ADDRESS=10.3.0.1/24\n"
 # A stand-in for the kernel: what was restored last, if it is whole; -S shows the policies as iptables does.
 RESTORE = """cat >"$CYGNET_ROOT/{0}.given"
 [ ! -s "$CYGNET_ROOT/{0}.given" ] || [ "$(sed -n '$p' "$CYGNET_ROOT/{0}.given")" = COMMIT ] || exit 1
@@ -118,7 +119,7 @@ def test_rules_that_are_not_there_close_the_box(firewall: Box) -> None:
 
 
 def test_the_fallback_lets_in_what_repairs_it(firewall: Box) -> None:
-    firewall.write("etc/cygnet/network", "WAN=ppp0\nLAN=br0\n")
+    firewall.write("etc/cygnet/network", "WAN=eth0\nWAN_ADDRESS=pppoe\nLAN=br0\n")
     give(firewall, "", "")
     firewall.script("start")
     accepted = [line for line in in_force(firewall)[0].splitlines() if line.endswith("ACCEPT")]
@@ -197,8 +198,11 @@ def test_the_stock_rules_are_those_of_the_stock_files(firewall: Box) -> None:
     environment = {"PYTHONPATH": str(OVERLAY.parent / "packages/cygnet/src")}
     subprocess.run(words, cwd=firewall.root / "etc/cygnet", env=environment, check=True)
     assert firewall.shell("base check network firewall", "is_stale").returncode == 1
-    firewall.write("etc/cygnet/network", firewall.read("etc/cygnet/network") + "WAN=ppp0\n")
+    firewall.write("etc/cygnet/network", firewall.read("etc/cygnet/network") + MORE)
     assert firewall.shell("base check network firewall", "is_stale").returncode == 0
+    # Both readers say the same of it.
+    subprocess.run(words, cwd=firewall.root / "etc/cygnet", env=environment, check=True)
+    assert firewall.shell("base check network firewall", "is_stale").returncode == 1
 
 
 def test_a_changed_policy_waits_for_its_administrator(firewall: Box) -> None:

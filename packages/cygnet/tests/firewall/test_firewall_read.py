@@ -29,6 +29,16 @@ def test_what_a_box_has_not_leaves_a_zone_without_interface() -> None:
     assert found.zones["lan"][1:3] == ((), ())
 
 
+def test_further_lans_and_a_wan_by_pppoe() -> None:
+    values = {"WAN": "eth0.7", "WAN_ADDRESS": "pppoe", "LAN2": "eth1.20", "LAN2_ADDRESS": "10.2.0.1/16"}
+    text = "zone wan $WAN $WAN_ADDRESS\nzone lan2 $LAN2 $LAN2_ADDRESS\nzone lan3 $LAN3 $LAN3_ADDRESS\n"
+    found = policy(text, **values).zones
+    assert found["wan"][1:3] == (("ppp0",), ())
+    assert found["lan2"][1:3] == (("eth1.20",), (ip_network("10.2.0.0/16"),))
+    assert found["lan3"][1:3] == ((), ())
+    assert policy("zone wan $WAN", WAN="", WAN_ADDRESS="pppoe").zones["wan"][1] == ()
+
+
 LINES = [
     ("allow lan wan", ("lan",), ("wan",), (EVERYTHING,)),
     ("deny lan,guest wan tcp 80,443", ("lan", "guest"), ("wan",), (Service(6, ((80, 80), (443, 443))),)),
@@ -195,10 +205,16 @@ def test_all_that_is_wrong_is_said_at_once_but_not_without_end() -> None:
 
 
 SETTINGS = [
-    ("WAN=eth 0", "network:1: WAN= is an interface name, or empty"),
+    ("WAN=eth 0", r"network:1: WAN= is an interface name, one with a VLAN \(eth0.7\), or empty"),
     ("DNS=x\nLAN_ADDRESS=192.168.77.1", "network:2: LAN_ADDRESS= is none or address/prefix length"),
-    ("WAN_ADDRESS=dhcpp", "network:1: WAN_ADDRESS= is dhcp, none or address/prefix length"),
+    ("WAN_ADDRESS=dhcpp", "network:1: WAN_ADDRESS= is dhcp, pppoe, none or address/prefix length"),
     ("LAN_ADDRESS=dhcp", "network:1: LAN_ADDRESS= is none"),
+    ("LAN_ADDRESS=pppoe", "network:1: LAN_ADDRESS= is none"),
+    ("LAN8=eth1.4095", "network:1: LAN8= is an interface name"),
+    ("LAN2=eth1.07", "network:1: LAN2= is an interface name"),
+    ("LAN2=eth1.7.8", "network:1: LAN2= is an interface name"),
+    ("LAN2=eth1.", "network:1: LAN2= is an interface name"),
+    ("LAN2_ADDRESS=10.2.0.1", "network:1: LAN2_ADDRESS= is none"),
 ]
 
 

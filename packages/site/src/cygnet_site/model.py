@@ -166,6 +166,10 @@ class Ipsec:
     config: str = key(kinds.TEXT, "text of ipsec.conf", "")
     files: tuple[str, ...] = key(Listed(kinds.FILE), "files with connections, included behind it", ())
     secrets: tuple[Secret, ...] = key(Listed(kinds.SECRET), "files in the format of ipsec.secrets", ())
+    certs: tuple[str, ...] = key(Listed(kinds.FILE), "certificates, for leftcert", ())
+    ca_certs: tuple[str, ...] = key(Listed(kinds.FILE), "certificates of authorities", ())
+    crls: tuple[str, ...] = key(Listed(kinds.FILE), "lists of certificates that are called back", ())
+    private_keys: tuple[Secret, ...] = key(Listed(kinds.SECRET), "private keys, for RSA NAME in the secrets", ())
     policies: dict[str, tuple[IPv4Network, ...]] = key(
         Named(kinds.words("[a-zA-Z][a-zA-Z0-9._-]*", "a policy group's name"), Listed(kinds.NETWORK)),
         "policy groups: to whom each applies",
@@ -191,6 +195,12 @@ class Site:
     firewall: Firewall = key(Table(Firewall), "who may talk to whom", Firewall())
     forwards: tuple[Forward, ...] = key(Tables(Forward), "ports of the WAN that lead inside", (), "forward")
     ipsec: Ipsec = key(Table(Ipsec), "connections and secrets", Ipsec())
+
+    @property
+    def networks(self) -> list[tuple[str, str, Lan]]:
+        """Each LAN, behind what it is called in the box's network file (LAN, LAN2 ...) and its zone."""
+        keys = ["LAN", *(f"LAN{number}" for number in range(2, MOST_LANS + 1))]
+        return [(name, lan.name or name.lower(), lan) for name, lan in zip(keys, self.lans, strict=False)]
 
     @property
     def folder(self) -> Path:

@@ -39,7 +39,7 @@ def parse(data: bytes, path: Path) -> Site:
         raise SiteError(path, reader.lines.of(("format",)), told)
     site: Site = reader.table(Site, values, ())
     if reader.problems:
-        raise SiteError.of(reader.problems)
+        raise SiteError.of([problem(path, line, sentence) for line, sentence in sorted(reader.problems)])
     if problems := list(rules.problems(site)):
         raise SiteError.of([problem(path, site.line(*at), sentence) for at, sentence in problems])
     return site
@@ -62,14 +62,14 @@ def _toml(data: bytes, path: Path) -> tuple[str, dict[str, Any]]:
 
 
 class _Reader:
-    """Walks over the classes of the model; ``problems`` gets what is wrong."""
+    """Walks over the classes of the model; ``problems`` gets what is wrong, behind its line."""
 
     def __init__(self, path: Path, lines: Lines) -> None:
         self.path, self.lines = path, lines
-        self.problems: list[str] = []
+        self.problems: list[tuple[int, str]] = []
 
     def note(self, at: KeyPath, sentence: str) -> None:
-        self.problems.append(problem(self.path, self.lines.of(at), sentence))
+        self.problems.append((self.lines.of(at), sentence))
 
     def table(self, of: type, value: object, at: KeyPath) -> Any:
         """An instance; None where something is wrong, which then is noted."""

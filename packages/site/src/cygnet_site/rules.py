@@ -9,6 +9,8 @@ from cygnet_site.model import KeyPath, Lan, Site, Wan
 
 Problem = tuple[KeyPath, str]
 MAX_DEVICE = 15
+# Zones of the stock policy, and words of its language.
+RESERVED = ("wan", "vpn", "box", "any", "from", "to", "log", "except")
 
 
 def problems(site: Site) -> Iterator[Problem]:
@@ -73,7 +75,7 @@ def _lan(lan: Lan, at: KeyPath) -> Iterator[Problem]:
         here = (*at, "lease", number)
         if not lan.dhcp:
             yield here, 'a lease needs the DHCP server: write dhcp = "FIRST-LAST" for this LAN'
-        if lease.address not in network or lease.address == own:
+        if lease.address not in network or lease.address in (own, network.network_address, network.broadcast_address):
             yield (*here, "address"), f"{lease.address} is no machine's address in {network}, the network of this LAN"
         for key, value in (("mac", lease.mac), ("address", str(lease.address)), ("name", lease.name.lower())):
             if value and seen.setdefault(f"{key} {value}", number) != number:
@@ -82,9 +84,9 @@ def _lan(lan: Lan, at: KeyPath) -> Iterator[Problem]:
 
 def _zones(site: Site) -> Iterator[Problem]:
     seen: dict[str, int] = {}
-    for number, name in enumerate(zone_names(site)):
-        if name in ("wan", "vpn", "box", "any"):
-            yield ("lan", number, "name"), f"{name} is a zone of its own: give this LAN another name"
+    for number, (_, name, _) in enumerate(site.networks):
+        if name in RESERVED:
+            yield ("lan", number, "name"), f"{name} means something else in a policy: give this LAN another name"
         elif seen.setdefault(name, number) != number:
             yield ("lan", number), f"another LAN is called {name}: give this one a name of its own"
 
@@ -99,8 +101,3 @@ def _rest(site: Site) -> Iterator[Problem]:
         for at, is_there in ((("forward",), site.forwards), (("ssh", "from"), site.ssh.sources)):
             if is_there:
                 yield at, f"{'.'.join(map(str, at))} is about the WAN, and there is no [wan]: leave it out"
-
-
-def zone_names(site: Site) -> list[str]:
-    """The firewall's zone of each LAN."""
-    return [lan.name or ("lan" if number == 1 else f"lan{number}") for number, lan in enumerate(site.lans, 1)]

@@ -66,6 +66,19 @@ is_name() {
 	done
 }
 
+# A time zone as POSIX has it: CET-1CEST,M3.5.0,M10.5.0/3, <+0330>-3:30. No file's name.
+is_time_zone() {
+	case $1 in
+	*[!A-Za-z0-9+,./:\<\>-]*) return 1 ;;
+	\<*\>[-+0-9]*) ;;
+	[A-Za-z][A-Za-z][A-Za-z]*)
+		case ${1#"${1%%[!A-Za-z]*}"} in [-+0-9]*) ;; *) return 1 ;; esac
+		;;
+	*) return 1 ;;
+	esac
+	[ ${#1} -le 63 ]
+}
+
 is_server() {
 	is_host_ipv4 "$1" && return 0
 	# All digits and dots but no address: a typing error, not a name.

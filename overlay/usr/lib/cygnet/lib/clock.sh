@@ -57,3 +57,10 @@ set_clock_chip() {
 	[ -e "$STATE/ntp-synchronised" ] && [ -e "$R/dev/rtc0" ] || return 0
 	hwclock -u -w
 }
+
+# For logins and services, which read what is found good here.
+set_time_zone() {
+	first_line "$R/etc/TZ" || return 0
+	is_time_zone "$line" && echo "$line" >"$STATE/TZ" && return 0
+	say "/etc/TZ: expected a POSIX time zone, as CET-1CEST,M3.5.0,M10.5.0/3; UTC is used"
+}

@@ -42,12 +42,12 @@ closed_rules() {
 		both_ways + "-p ipv6-icmp --icmpv6-type $_type" "-p ipv6-icmp --icmpv6-type $_type"
 	done
 	[ -z "$LAN" ] || both_ways "$LAN" "-p tcp --dport 22" "-p tcp --sport 22"
-	if [ -n "$WAN" ]; then
-		both_ways "$WAN" "-p udp -m multiport --dports 500,4500" "-p udp -m multiport --sports 500,4500"
-		both_ways "$WAN" "-p esp" "-p esp"
+	if [ -n "$wan" ]; then
+		both_ways "$wan" "-p udp -m multiport --dports 500,4500" "-p udp -m multiport --sports 500,4500"
+		both_ways "$wan" "-p esp" "-p esp"
 		case $1 in
-		4) both_ways "$WAN" "-p ah" "-p ah" && both_ways "$WAN" "-p udp --dport 68" "-p udp --dport 67" ;;
-		6) both_ways "$WAN" "-m ah" "-m ah" ;;
+		4) both_ways "$wan" "-p ah" "-p ah" && both_ways "$wan" "-p udp --dport 68" "-p udp --dport 67" ;;
+		6) both_ways "$wan" "-m ah" "-m ah" ;;
 		esac
 	fi
 	echo COMMIT
@@ -75,6 +75,10 @@ is_stale() {
 	_now=$({
 		cat "$POLICY" 2>/dev/null
 		printf 'WAN=%s\nLAN=%s\nWAN_ADDRESS=%s\nLAN_ADDRESS=%s\n' "$WAN" "$LAN" "$WAN_ADDRESS" "$LAN_ADDRESS"
+		for _lan in ${lans#LAN}; do
+			lan_settings "$_lan"
+			printf '%s=%s\n%s_ADDRESS=%s\n' "$_lan" "$lan_link" "$_lan" "$lan_address"
+		done
 	} | sha256sum)
 	first_line "$RULES/rules.v4"
 	[ "$line" != "# from: ${_now%% *}" ]

@@ -28,7 +28,10 @@ KEYS = ("espenckey", "espauthkey", "ahkey")
 PUBLIC_KEYS = ("rsasigkey", "rsasigkey2")
 PROGRAMS = ("updown", "prepluto", "postpluto")
 # Of /etc/cygnet/network.
-SETTINGS = "WAN WAN_ADDRESS WAN_GATEWAY LAN LAN_ADDRESS LAN_DHCP DNS DOMAIN NTP".split()
+LANS = ("LAN", *(f"LAN{number}" for number in range(2, 9)))
+SETTINGS = "WAN WAN_ADDRESS WAN_GATEWAY DNS DOMAIN NTP SYSLOG".split() + [
+    lan + key for lan in LANS for key in ("", "_ADDRESS", "_DHCP")
+]
 # Shorter words stand everywhere by chance; what is printed from files never holds them.
 LEAST = 6
 

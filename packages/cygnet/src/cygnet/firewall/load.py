@@ -80,6 +80,17 @@ def waiting(places: Places) -> int | None:
     return max(0, (until - time.monotonic_ns()) // 10**9)
 
 
+def refusals(rules: dict[str, str]) -> list[str]:
+    """What the kernel would not take of a policy's rules; none where there is no iptables, or nobody may ask it."""
+    found = []
+    for version in VERSIONS:
+        try:
+            _restore(version, rules[f"rules.v{version}"], "--test")
+        except FirewallError as refusal:
+            found.append(str(refusal))
+    return found
+
+
 def in_force(places: Places) -> Path:
     """The folder that holds what is loaded: text and rules."""
     return places.rules if waiting(places) is None else places.run / "pending"

@@ -2,7 +2,7 @@
 
 ::
 
-    zone NAME INTERFACE... [NETWORK...]                 vpn is "ipsec+"; $WAN, $LAN, $LAN_ADDRESS: /etc/cygnet/network
+    zone NAME INTERFACE... [NETWORK...]                 vpn is "ipsec+"; $WAN, $LAN, $LAN2 ...: /etc/cygnet/network
     allow|deny|reject ZONES ZONES [SERVICE...] [from NETWORK...] [to NETWORK...] [log]
     ike ZONE [from NETWORK...]                          IKE, ESP and AH with the box itself
     tunnel-only ZONE NETWORK... [except NETWORK...]     never over that zone in clear
@@ -109,7 +109,7 @@ class _Reader:
         plain = self._expand(words)
         interfaces = tuple(word for word in plain if not _is_network(word))
         networks = self._networks([word for word in plain if _is_network(word)])
-        if not interfaces and not any(word in ("$WAN", "$LAN") for word in words):
+        if not interfaces and not any(word.startswith("$") and not word.endswith("_ADDRESS") for word in words):
             raise ValueError(f"zone {name} has no interface")
         zone = Zone(name, interfaces, networks, one.where, one.text)
         self._claim(zone)
@@ -221,8 +221,8 @@ class _Reader:
         found: list[str] = []
         for word in words:
             if word.startswith("$") and word[1:] not in self.settings.values:
-                known = ", ".join(f"${name}" for name in self.settings.values)
-                raise ValueError(f"{word[:40]} is not known: {known} are taken from /etc/cygnet/network")
+                known = "$WAN, $LAN, $LAN2 to $LAN8, and each with _ADDRESS"
+                raise ValueError(f"{word[:40]} is not known: {known}, are taken from /etc/cygnet/network")
             found += self.settings.words(word[1:]) if word.startswith("$") else [word]
         return found
 
