@@ -10,6 +10,7 @@ import gzip
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labgrid.strategy import StrategyError
@@ -59,6 +60,10 @@ class Box:
         """Restart by ``command``, then log in."""
         self._strategy.restart(command)
         self._settle()
+
+    def hand_over(self) -> Any:
+        """Its serial line (labgrid's ConsoleProtocol), for a person who types; ``log_in`` takes it back, at a prompt."""
+        return self._strategy.hand_over()
 
     def _settle(self) -> None:
         """The login comes early; wait until every service has its supervisor, or `sv` would not reach it."""

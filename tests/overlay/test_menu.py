@@ -14,7 +14,6 @@ from scratch import Box
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 RSA = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAEQCqqqqqqqqqqqqqqqqqqqqq"
 APPLY, LATER = "a\n", "n\n"
-LIBRARIES = "base check network ask ipv4 site"
 
 
 @pytest.fixture
@@ -111,6 +110,15 @@ ENTRIES = [
     pytest.param("k\n", KEY_TYPOS, ".\n", id="key"),
     pytest.param("i\n", ["4", "12", "x"], "\n", id="form of a key"),
 ]
+
+
+def test_a_time_zone_is_one_that_the_box_knows(menu: Box) -> None:
+    table = "usr/lib/python3/dist-packages/cygnet_site/timezones"
+    menu.write(table, "Europe/Rome CET-1CEST\nEurope/Vienna CET-1CEST\nEurope/Vilnius EET-2EEST\nUTC UTC0\n")
+    said = at(menu, "t\n\nEurope/Viena\nEurope/vi\nCET-1CEST,M3.5.0,M10.5.0/3\n\n").stdout
+    assert "  ? a zone that is known\n" in said
+    assert "  ? a zone that is known, perhaps Europe/Vienna Europe/Vilnius\n" in said
+    assert "zone CET-1CEST,M3.5.0,M10.5.0/3" in said
 
 
 @pytest.mark.parametrize(("before", "typos", "after"), ENTRIES)
@@ -263,7 +271,8 @@ SOMEBODYS = [
     pytest.param("site.toml", 'format = 1\nname = "hub"\n\n[syslog]\nserver = "10.0.0.1"\n', id="another table"),
     pytest.param("site.toml", "\x1b[2J", id="no TOML"),
     pytest.param("site.toml", "", id="empty"),
-    pytest.param("network", "LAN2=eth2\n", id="more LANs"),
+    pytest.param("network", "LAN2=eth2\nLAN2_ADDRESS=10.2.0.1/24\n", id="more LANs"),
+    pytest.param("network", "SYSLOG=10.0.0.5\n", id="a log server"),
     pytest.param("leases", "52:54:00:12:34:56 192.168.77.9\n", id="leases"),
 ]
 
@@ -271,18 +280,11 @@ SOMEBODYS = [
 @pytest.mark.parametrize(("name", "text"), SOMEBODYS)
 def test_what_says_more_than_the_menu_can_is_left_alone(menu: Box, name: str, text: str) -> None:
     menu.write(f"etc/cygnet/{name}", text)
-    menu.write("usr/lib/cygnet/lib/network.sh", menu.read("usr/lib/cygnet/lib/network.sh") + KNOWS_LAN2)
     said = at(menu, "n\nshop2\na\np\nq\ny\n").stdout
     assert "say more than this menu can" in said.replace("says", "say")
     assert "WAN" not in said.partition("menu> ")[0]
     assert menu.read(f"etc/cygnet/{name}") == text
     assert (menu.calls("python3"), menu.calls("passwd")) == ([], ["passwd root"])
-
-
-# As a box with several LANs has it.
-KNOWS_LAN2 = (
-    '\nread_network() { LAN2=; value_of "$NETWORK_FILE" LAN2 && LAN2=$value; WAN=eth0 WAN_ADDRESS=dhcp LAN=eth1; :; }\n'
-)
 
 
 def test_a_file_that_the_checker_refuses_changes_nothing(menu: Box) -> None:

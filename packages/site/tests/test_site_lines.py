@@ -101,8 +101,8 @@ def test_a_line_of_a_text_is_where_it_stands(text: str, line: list[int]) -> None
 
 
 BARE = st.text("abzAZ019_-", min_size=1, max_size=4)
-NAMES = st.one_of(BARE, st.text('a.=[]{}#"\' \\é', min_size=0, max_size=4))
-PIECES = st.text('ab="[]{}#,\\ \t\'', max_size=6)
+NAMES = st.one_of(BARE, st.text("a.=[]{}#\"' \\é", min_size=0, max_size=4))
+PIECES = st.text("ab=\"[]{}#,\\ \t'", max_size=6)
 
 
 class Writer:
@@ -248,7 +248,7 @@ def test_every_key_of_every_document_is_found(document: tuple[str, dict[tuple[st
 
 
 @settings(max_examples=300, deadline=None)
-@given(documents(), st.integers(0), st.text('[]{}="\'\\\n#.,a', max_size=3))
+@given(documents(), st.integers(0), st.text("[]{}=\"'\\\n#.,a", max_size=3))
 def test_a_text_that_is_no_toml_is_no_harm(document: tuple[str, object], at: int, noise: str) -> None:
     text = document[0]
     at %= len(text) + 1

@@ -37,12 +37,18 @@ WRONG = [
     ("[ipsec]\npolicies = 1", "4: ipsec.policies is a table: write [ipsec.policies] and its keys below"),
     # values
     ('[wan]\ninterface = "eth 0"', '4: wan.interface: "eth 0" is not the name of a network card, such as eth0'),
-    ('[wan]\ninterface = "eth0.7"', '4: wan.interface: "eth0.7" is not the name of a network card, such as eth0 (a VLAN'),
+    (
+        '[wan]\ninterface = "eth0.7"',
+        '4: wan.interface: "eth0.7" is not the name of a network card, such as eth0 (a VLAN',
+    ),
     (WAN + 'vlan = "7"', '5: wan.vlan: "7" is not a VLAN: write a number from 1 to 4094, without quotes'),
     (WAN + "vlan = true", "5: wan.vlan: True is not a VLAN"),
     (WAN + "vlan = 4095", "5: wan.vlan: 4095 is not a VLAN"),
     ('[wan]\ninterface = "averylongname1"\nvlan = 100', "5: averylongname1.100 is longer than the 15 characters"),
-    (WAN + 'address = "203.0.113.5"', '5: wan.address: "203.0.113.5" is not dhcp, pppoe, none, or an IPv4 address with'),
+    (
+        WAN + 'address = "203.0.113.5"',
+        '5: wan.address: "203.0.113.5" is not dhcp, pppoe, none, or an IPv4 address with',
+    ),
     (WAN + 'address = "203.0.113.0/24"', '5: wan.address: "203.0.113.0/24" is not dhcp, pppoe'),
     (WAN + 'address = "203.0.113.255/24"', '5: wan.address: "203.0.113.255/24" is not dhcp, pppoe'),
     (WAN + 'address = "203.0.113.5/33"', '5: wan.address: "203.0.113.5/33" is not dhcp, pppoe'),
@@ -65,11 +71,14 @@ WRONG = [
     ('[[forward]]\nservice = "tcp;"\nto = "10.0.0.1"', '4: forward.service: "tcp;" is not a service such as https'),
     ('[[forward]]\nservice = "https"\nto = "web"', '5: forward.to: "web" is not an IPv4 address with or without port'),
     ('[ipsec.policies]\n"a/b" = []', '4: ipsec.policies.a/b: "a/b" is not a policy group\'s name'),
-    ('[ipsec.policies]\nclear = ["10.0.0.1/8"]', '4: ipsec.policies.clear: "10.0.0.1/8" is not an IPv4 network without'),
+    (
+        '[ipsec.policies]\nclear = ["10.0.0.1/8"]',
+        '4: ipsec.policies.clear: "10.0.0.1/8" is not an IPv4 network without',
+    ),
     # secrets are never shown
     (
         FIXED + '[wan.pppoe]\nuser = "a"\npassword = "hunter2"',
-        "8: wan.pppoe.password: a secret never stands in this file: write { file = \"NAME\" }, a file that only you can",
+        '8: wan.pppoe.password: a secret never stands in this file: write { file = "NAME" }, a file that only you can',
     ),
     ('[ipsec]\nsecrets = ["hunter2"]', "4: ipsec.secrets: a secret never stands in this file"),
     ('[ipsec]\nsecrets = [{ file = "a", hunter2 = 1 }]', "4: ipsec.secrets: a secret never stands in this file"),

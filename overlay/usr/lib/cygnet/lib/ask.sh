@@ -44,14 +44,14 @@ ask() {
 	done
 }
 
-is_yes_or_no() {
+good_yes_or_no() {
 	wrong="y or n"
 	case $1 in y | n) ;; *) return 1 ;; esac
 }
 
 # agree QUESTION y|n: Enter means the second.
 agree() {
-	ask "$1 y/n" "$2" is_yes_or_no && [ "$answer" = y ]
+	ask "$1 y/n" "$2" good_yes_or_no && [ "$answer" = y ]
 }
 
 # ask_secret QUESTION: sets `answer` to what was typed twice, unseen. Fails if nothing was, or a dot.

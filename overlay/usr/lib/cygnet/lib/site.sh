@@ -7,33 +7,51 @@ DECLINED=$R/etc/cygnet/menu-declined
 AUTHORIZED_KEYS=$R/root/.ssh/authorized_keys
 PPPOE_PASSWORD=$R/etc/cygnet/secrets/pppoe
 SITE_HEAD="# Written by the menu on the serial line, which reads it again as long as it has nothing but this in it."
+# Of the package that applies the file: a name and its rules a line.
+ZONES=$R/usr/lib/python3/dist-packages/cygnet_site/timezones
 KEY_LENGTHS="ssh-ed25519:AAAAC3NzaC1lZDI1NTE5AAAAI:68 ssh-rsa:AAAAB3NzaC1yc2EAAAA:"
 
 # Each of these takes a setting as the menu has it, or says in `wrong` what to write instead. `address`: what the box
 # itself will have there.
 
-is_host_name() {
+good_name() {
 	wrong="letters, digits and hyphens, 63 at most"
 	case $1 in *.*) return 1 ;; esac
 	is_name "$1"
 }
 
 # "none" or empty: not used.
-is_port() {
+good_port() {
 	[ "$1" != none ] && [ -n "$1" ] || return 0
 	wrong="a network card such as eth0, perhaps with a VLAN from 1 to 4094: eth0.7"
-	case $1 in
-	*.*.*) return 1 ;;
-	*.*) is_number "${1#*.}" && [ "${1#*.}" -ge 1 ] && [ "${1#*.}" -le 4094 ] || return 1 ;;
-	esac
-	[ ${#1} -le 15 ] && is_interface "${1%%.*}"
+	is_link "$1"
+}
+
+# Sets `first` and `last` of the network that ADDRESS/LENGTH is in.
+network_of() {
+	number_of "${1%/*}"
+	_size=$((1 << (32 - ${1#*/})))
+	first=$((number / _size * _size))
+	last=$((first + _size - 1))
+}
+
+# is_machine_in ADDRESS PREFIX: within it, and neither of the two addresses that are all of the network. Sets `number`.
+is_machine_in() {
+	network_of "$2"
+	number_of "$1"
+	[ "${2#*/}" -lt 31 ] || { [ "$number" -ge "$first" ] && [ "$number" -le "$last" ] && return 0; }
+	[ "$number" -gt "$first" ] && [ "$number" -lt "$last" ]
+}
+
+overlap() {
+	in_network "${1%/*}" "$2" || in_network "${2%/*}" "$1"
 }
 
 is_machine_prefix() {
 	is_host_prefix "$1" && is_machine_in "${1%/*}" "$1"
 }
 
-is_wan_address() {
+good_wan_address() {
 	wrong="dhcp, pppoe, none, or an address of a machine with its prefix length: 203.0.113.5/24"
 	case $1 in dhcp | pppoe | none) return 0 ;; esac
 	is_machine_prefix "$1" || return 1
@@ -41,20 +59,20 @@ is_wan_address() {
 	[ -z "$LAN" ] || ! overlap "$1" "$LAN_ADDRESS"
 }
 
-is_gateway() {
+good_gateway() {
 	[ "$1" != none ] && [ -n "$1" ] || return 0
 	wrong="an address in the network of $address, or none"
 	is_host_ipv4 "$1" && is_machine_in "$1" "$address" && [ "$1" != "${address%/*}" ]
 }
 
-is_lan_address() {
+good_lan_address() {
 	wrong="an address of a machine with its prefix length: 192.168.77.1/24"
 	is_machine_prefix "$1" || return 1
 	wrong="a network apart from that of the WAN, $WAN_ADDRESS"
 	case $WAN_ADDRESS in */*) ! overlap "$1" "$WAN_ADDRESS" ;; esac
 }
 
-is_lan_range() {
+good_range() {
 	[ "$1" != none ] && [ -n "$1" ] || return 0
 	wrong="two addresses in the network of $address, the lower one first: 192.168.77.100-192.168.77.199; or none"
 	is_range "$1" && is_machine_in "${1%-*}" "$address" || return 1
@@ -65,30 +83,35 @@ is_lan_range() {
 	[ "$number" -lt "$_lower" ] || [ "$number" -gt "$_higher" ]
 }
 
-is_servers() {
+good_servers() {
 	[ "$1" != none ] && [ -n "$1" ] || return 0
 	wrong="IPv4 addresses with commas between, or none"
 	is_list is_host_ipv4 "$1"
 }
 
-is_time_servers() {
+good_time_servers() {
 	case $1 in '' | none | off) return 0 ;; esac
 	wrong="names or IPv4 addresses with commas between, none, or off"
 	is_list is_server "$1"
 }
 
-is_zone() {
+good_zone() {
 	wrong="a time zone such as UTC, Europe/Vienna, or CET-1CEST,M3.5.0,M10.5.0/3"
 	case $1 in '' | *[!A-Za-z0-9/_+,.\<\>-]* | /* | */) return 1 ;; esac
+	[ -r "$ZONES" ] || return 0
+	is_time_zone "$1" || grep -q "^$1 " "$ZONES" && return 0
+	_near=$(grep -i "${1##*/}" "$ZONES" | sed -n 's/ .*//; 1,5p' | tr '\n' ' ')
+	wrong="a zone that is known${_near:+, perhaps ${_near% }}"
+	return 1
 }
 
-is_account() {
+good_account() {
 	wrong="what the provider calls the account: no blanks, no quotes, no backslashes"
 	case $1 in '' | *[!!-~]* | *\"* | *\\*) return 1 ;; esac
 }
 
 # A line of authorized_keys without options. A lost character shows in the length, or in the head.
-is_ssh_key() {
+good_key() {
 	wrong="one whole line of an .pub file that begins with ssh-ed25519 or ssh-rsa; this one is none, or not whole"
 	_kind=${1%% *} _body=${1#* }
 	_comment=${_body#* } _body=${_body%% *}
@@ -120,7 +143,7 @@ known_keys() {
 	[ -r "$AUTHORIZED_KEYS" ] && [ -z "$KEYS" ] || return 0
 	while IFS= read -r _row || [ -n "$_row" ]; do
 		case $_row in '' | "#"*) continue ;; esac
-		if is_ssh_key "$_row"; then
+		if good_key "$_row"; then
 			KEYS="${KEYS:+$KEYS
 }$_row"
 		else
@@ -131,7 +154,7 @@ known_keys() {
 
 # Whether the network is more than the menu can say.
 has_more() {
-	[ -n "${LAN2:-}${SYSLOG:-}" ] || [ -s "$R/etc/cygnet/leases" ]
+	[ -n "$SYSLOG${lans#LAN}" ] || [ -s "$R/etc/cygnet/leases" ]
 }
 
 # A line of the file, its table in `_table`. Loosely: whatever this misses, read_site finds missing.
