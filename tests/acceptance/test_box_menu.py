@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from box import Box
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("story")]
 
-PASSWORD = "a swan on 2 lakes"
+PHRASE = "a swan on 2 lakes"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f installer@laptop"
 SITE = f"""\
 format = 1
@@ -58,8 +58,8 @@ DIALOGUE = [
     ("menu> ", "n"),
     ("[cygnet]: ", "shop1"),
     ("menu> ", "p"),
-    ("New password: ", PASSWORD),
-    ("Retype password: ", PASSWORD),
+    ("New password: ", PHRASE),
+    ("Retype password: ", PHRASE),
     ("menu> ", "k"),
     ("Enter: done []: ", KEY[:60] + KEY[61:]),
     ("? one whole line", None),
@@ -112,23 +112,17 @@ def story(boxes: dict[str, Box]) -> Iterator[dict[str, str]]:
     # A password was set: the menu asks for it as the login does.
     person.answers("assword: ", "a guess")
     said["refused"] = person.answers("shop1 login: ", "root")
-    person.answers("assword: ", PASSWORD)
+    person.answers("assword: ", PHRASE)
     said["again"] = person.answers("menu> ", "s")
     said["status"] = person.answers("menu> ", "q")
     # For the tests' plain login.
     person.answers("shop1 login: ", "root")
-    person.answers("assword: ", PASSWORD)
+    person.answers("assword: ", PHRASE)
     person.answers("root@shop1:~# ", "passwd -d root")
     person.answers("root@shop1:~# ", "exit")
     box.log_in()
     yield said
     box.restart("factory-reset --yes")
-
-
-@pytest.fixture
-def shop(story: dict[str, str], box_b: Box) -> Box:
-    """The box that was set up, logged in."""
-    return box_b
 
 
 def test_new_box_offers_its_menu(story: dict[str, str]) -> None:
@@ -141,36 +135,36 @@ def test_menu_needs_nothing_of_a_terminal(story: dict[str, str]) -> None:
     """What the menu and the screens send is plain lines, no control sequences, and no password"""
     everything = "".join(story.values())
     assert "\x1b" not in everything
-    assert PASSWORD not in everything
+    assert PHRASE not in everything
     assert len(story["screen"]) < 960
 
 
-def test_site_file_is_what_was_typed(story: dict[str, str], shop: Box) -> None:
+def test_site_file_is_what_was_typed(story: dict[str, str], box_b: Box) -> None:
     """The menu writes the site file, without the typing errors, and `python -m cygnet_site check` takes it"""
     assert re.search(r"seconds:( \d+)+$", story["applied"], re.MULTILINE)
-    lines = shop.text("cat /etc/cygnet/site.toml").splitlines()
+    lines = box_b.text("cat /etc/cygnet/site.toml").splitlines()
     assert "\n".join(lines[1:]) + "\n" == SITE
-    shop.text("python3 -m cygnet_site check /etc/cygnet/site.toml", timeout=60)
-    shop.text("test -e /data/etc/cygnet/site.toml && ! ls /etc/cygnet/*.new")
+    box_b.text("python3 -m cygnet_site check /etc/cygnet/site.toml", timeout=60)
+    box_b.text("test -e /data/etc/cygnet/site.toml && ! ls /etc/cygnet/*.new")
 
 
-def test_network_is_as_asked(shop: Box) -> None:
+def test_network_is_as_asked(box_b: Box) -> None:
     """After the restart addresses, router, name servers, DHCP server, name and time zone are as asked"""
-    addresses = shop.text("ip -br -4 address show up")
+    addresses = box_b.text("ip -br -4 address show up")
     assert re.search(r"^eth0\.7@eth0 +\S+ +203\.0\.113\.5/24 *$", addresses, re.MULTILINE)
     assert re.search(r"^eth1 +\S+ +10\.8\.0\.1/16 *$", addresses, re.MULTILINE)
-    assert "via 203.0.113.1 dev eth0.7" in shop.text("ip route show default")
-    assert shop.text("cat /etc/resolv.conf").split() == ["nameserver", "9.9.9.9", "nameserver", "1.1.1.1"]
-    assert shop.text("hostname") == "shop1"
-    assert shop.text("date +%Z") in ("CET", "CEST")
-    assert shop.text("ls /run/service").split().count("udhcpd") == 1
-    assert shop.text("cat /root/.ssh/authorized_keys") == KEY
-    assert shop.text("stat -c %a /root/.ssh/authorized_keys") == "600"
+    assert "via 203.0.113.1 dev eth0.7" in box_b.text("ip route show default")
+    assert box_b.text("cat /etc/resolv.conf").split() == ["nameserver", "9.9.9.9", "nameserver", "1.1.1.1"]
+    assert box_b.text("hostname") == "shop1"
+    assert box_b.text("date +%Z") in ("CET", "CEST")
+    assert box_b.text("ls /run/service").split().count("udhcpd") == 1
+    assert box_b.text("cat /root/.ssh/authorized_keys") == KEY
+    assert box_b.text("stat -c %a /root/.ssh/authorized_keys") == "600"
 
 
-def test_firewall_follows(shop: Box) -> None:
+def test_firewall_follows(box_b: Box) -> None:
     """The firewall that a boot loads is that of the new addresses"""
-    status = shop.wait_for("box status", lambda text: "state: ok" in text, seconds=60)
+    status = box_b.wait_for("box status", lambda text: "state: ok" in text, seconds=60)
     assert "firewall: policy" in status
 
 
@@ -191,7 +185,7 @@ def test_menu_asks_for_the_password(story: dict[str, str]) -> None:
     assert re.search(r"^  p  password  is set$", story["again"], re.MULTILINE)
 
 
-def test_box_still_has_a_plain_login(shop: Box) -> None:
+def test_box_still_has_a_plain_login(box_b: Box) -> None:
     """A program that waits for the login prompt and types root finds a shell, as on a box without a menu"""
-    assert shop.text("id -u") == "0"
-    assert shop.text("box screen").count("shop1") == 0
+    assert box_b.text("id -u") == "0"
+    assert box_b.text("box screen").count("shop1") == 0
