@@ -67,7 +67,7 @@ DIALOGUE = [
     ("menu> ", "t"),
     ("it is right []: ", ""),
     ("[UTC]: ", "Europe/Viena"),
-    ("? a zone that is known", None),
+    ("? a zone that is known, perhaps Europe/Vienna", None),
     ("[UTC]: ", "Europe/Vienna"),
     ("[none]: ", "off"),
     ("menu> ", "?"),
@@ -108,7 +108,8 @@ def story(boxes: dict[str, Box]) -> Iterator[dict[str, str]]:
     said["new"] = person.answers(" login: ", "?")
     said["menu"] = "".join(person.answers(question, answer) for question, answer in DIALOGUE)
     said["applied"] = person.answers("Restart now y/n [y]: ", "", seconds=120)
-    said["screen"] = person.answers("shop1 login: ", "?", seconds=60)
+    # Without what the machine and the kernel say before.
+    said["screen"] = person.answers("shop1 login: ", "?", seconds=60).rpartition("\nCygnet ")[2]
     # A password was set: the menu asks for it as the login does.
     person.answers("assword: ", "a guess")
     said["refused"] = person.answers("shop1 login: ", "root")

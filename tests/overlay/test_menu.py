@@ -19,8 +19,8 @@ APPLY, LATER = "a\n", "n\n"
 @pytest.fixture
 def menu(box: Box) -> Box:
     """A stock box with two cards; nothing here can touch the machine that runs the test."""
-    for card in ("lo", "eth0", "eth1"):
-        (box.root / "sys/class/net" / card).mkdir()
+    for card in ("lo", "gre0", "eth0/device", "eth1/device"):
+        (box.root / "sys/class/net" / card).mkdir(parents=True)
     for program in ("cmp", "dd", "grep", "tr"):
         (box.fakes / program).symlink_to(shutil.which(program) or f"/bin/{program}")
     for program in ("flock", "hwclock", "ipsec", "passwd", "reboot", "stty", "sync"):
@@ -115,8 +115,9 @@ ENTRIES = [
 def test_a_time_zone_is_one_that_the_box_knows(menu: Box) -> None:
     table = "usr/lib/python3/dist-packages/cygnet_site/timezones"
     menu.write(table, "Europe/Rome CET-1CEST\nEurope/Vienna CET-1CEST\nEurope/Vilnius EET-2EEST\nUTC UTC0\n")
-    said = at(menu, "t\n\nEurope/Viena\nEurope/vi\nCET-1CEST,M3.5.0,M10.5.0/3\n\n").stdout
-    assert "  ? a zone that is known\n" in said
+    said = at(menu, "t\n\nRome\nEurope/Viena\nEurope/vi\nCET-1CEST,M3.5.0,M10.5.0/3\n\n").stdout
+    assert "  ? a zone that is known, perhaps Europe/Rome\n" in said
+    assert "  ? a zone that is known, perhaps Europe/Vienna\n" in said
     assert "  ? a zone that is known, perhaps Europe/Vienna Europe/Vilnius\n" in said
     assert "zone CET-1CEST,M3.5.0,M10.5.0/3" in said
 

@@ -100,7 +100,9 @@ good_zone() {
 	case $1 in '' | *[!A-Za-z0-9/_+,.\<\>-]* | /* | */) return 1 ;; esac
 	[ -r "$ZONES" ] || return 0
 	is_time_zone "$1" || grep -q "^$1 " "$ZONES" && return 0
-	_near=$(grep -i "${1##*/}" "$ZONES" | sed -n 's/ .*//; 1,5p' | tr '\n' ' ')
+	_near=${1##*/}
+	case $_near in ????*) _near=${_near%"${_near#???}"} ;; esac
+	_near=$(grep -i "/$_near" "$ZONES" | sed -n 's/ .*//; 1,5p' | tr '\n' ' ')
 	wrong="a zone that is known${_near:+, perhaps ${_near% }}"
 	return 1
 }
