@@ -61,9 +61,14 @@ class Box:
         self._strategy.restart(command)
         self._settle()
 
-    def hand_over(self) -> Any:
-        """Its serial line (labgrid's ConsoleProtocol), for a person who types; ``log_in`` takes it back, at a prompt."""
-        return self._strategy.hand_over()
+    @property
+    def line(self) -> Any:
+        """Its serial line (labgrid's ConsoleProtocol), as a person has it; after ``hand_over``, or at a boot."""
+        return self._strategy.console
+
+    def hand_over(self) -> None:
+        """End the shell, so that a person has the line; ``log_in`` takes it back, at a login prompt."""
+        self._strategy.hand_over()
 
     def _settle(self) -> None:
         """The login comes early; wait until every service has its supervisor, or `sv` would not reach it."""

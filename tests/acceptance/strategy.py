@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import time
-from typing import Any
 
 import attr
 from labgrid.driver import QEMUDriver
@@ -71,12 +70,11 @@ class BoxStrategy(Strategy):  # type: ignore[misc]
         self._log_in()
         self.status = Status.shell
 
-    def hand_over(self) -> Any:
-        """End the shell, and have the serial line itself, for a person who types; the next shell is a new login."""
+    def hand_over(self) -> None:
+        """End the shell: the serial line is for a person who types; the next shell is a new login."""
         self.console.sendline("exit")
         self.target.deactivate(self.shell)
         self.status = Status.on
-        return self.console
 
     def switch_off(self) -> None:
         """Cut the power, also of a box that is broken."""

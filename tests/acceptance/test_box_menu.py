@@ -104,7 +104,8 @@ def story(boxes: dict[str, Box]) -> Iterator[dict[str, str]]:
     box, said = boxes["box-b"], {}
     box.log_in()
     box.restart("factory-reset --yes")
-    person = Person(box.hand_over())
+    box.hand_over()
+    person = Person(box.line)
     said["new"] = person.answers(" login: ", "?")
     said["menu"] = "".join(person.answers(question, answer) for question, answer in DIALOGUE)
     said["applied"] = person.answers("Restart now y/n [y]: ", "", seconds=120)
@@ -190,3 +191,17 @@ def test_box_still_has_a_plain_login(box_b: Box) -> None:
     """A program that waits for the login prompt and types root finds a shell, as on a box without a menu"""
     assert box_b.text("id -u") == "0"
     assert box_b.text("box screen").count("shop1") == 0
+
+
+def test_power_cut_while_settings_are_written(box_b: Box) -> None:
+    """Power that goes while a site file is applied leaves no half: the next boot completes it, and starts with it"""
+    box_b.text("sed s/shop1/shop2/ /etc/cygnet/site.toml >/tmp/site.toml && box apply /tmp/site.toml >/dev/null 2>&1 &")
+    box_b.wait_for("ls /etc/cygnet", lambda text: "site.toml.new" in text.split())
+    box_b.text("grep -q shop1 /etc/cygnet/site.toml")
+    box_b.switch_off()
+    box_b.switch_on()
+    Person(box_b.line).sees("They are complete now: restarting.", seconds=180)
+    box_b.log_in()
+    assert box_b.text("hostname") == "shop2"
+    assert box_b.text("ls /etc/cygnet/*.new /etc/cygnet/site.toml 2>/dev/null") == "/etc/cygnet/site.toml"
+    box_b.text("grep -q shop2 /etc/cygnet/site.toml")
