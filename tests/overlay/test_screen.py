@@ -64,10 +64,10 @@ def test_a_new_box_shows_how_it_is_and_offers_the_menu(line: Box) -> None:
     ]
 
 
-@pytest.mark.parametrize("file", ["site.toml", "menu-declined"])
-def test_the_offer_ends_with_a_site_file_or_with_a_no(line: Box, file: str) -> None:
+@pytest.mark.parametrize("file", ["etc/cygnet/site.toml", "data/etc/cygnet/network", "etc/cygnet/menu-declined"])
+def test_the_offer_ends_with_a_box_that_was_set_up_or_with_a_no(line: Box, file: str) -> None:
     assert OFFER in screen(line)[-1]
-    line.write(f"etc/cygnet/{file}", "")
+    line.write(file, "")
     assert OFFER not in "".join(screen(line))
 
 

@@ -3,7 +3,6 @@
 # of it that the menu can read again. A file with anything else in it is somebody's work, and left alone.
 
 SITE_FILE=$R/etc/cygnet/site.toml
-DECLINED=$R/etc/cygnet/menu-declined
 AUTHORIZED_KEYS=$R/root/.ssh/authorized_keys
 PPPOE_PASSWORD=$R/etc/cygnet/secrets/pppoe
 SITE_HEAD="# Written by the menu on the serial line, which reads it again as long as it has nothing but this in it."
