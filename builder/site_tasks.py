@@ -6,8 +6,8 @@ import difflib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,11 +99,9 @@ def _without(name: str, made: File) -> str:
 
 def _difference(name: str, before: File | None, after: File | None) -> Iterator[str]:
     one = after or before
-    if one and _without(name, one):
-        does = (
-            "differs" if before and after else "is there in the second only" if after else "is there in the first only"
-        )
-        yield f"# /{name} {does}{_without(name, one)}"
+    if one and (reason := _without(name, one)):
+        only = "" if before and after else "second" if after else "first"
+        yield f"# /{name} {f'is there in the {only} only' if only else 'differs'}{reason}"
         return
     old, new = ((file.content.decode("utf-8", "replace").splitlines() if file else []) for file in (before, after))
     yield from difflib.unified_diff(old, new, f"/{name}", f"/{name}", n=2, lineterm="")
@@ -111,19 +109,13 @@ def _difference(name: str, before: File | None, after: File | None) -> Iterator[
 
 def _write(file: Path, text: str, replace: bool) -> None:
     """The file whole or not at all; without ``replace`` one that is there stays."""
+    if file.exists() and not replace:
+        raise CygnetError(f"{file} is there already, and stays as it is: take another name")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(handle, "w") as out:
-                out.write(text)
-            Path(temporary).chmod(0o644)
-            if replace:
-                Path(temporary).replace(file)
-            else:
-                file.hardlink_to(temporary)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except FileExistsError:
-        raise CygnetError(f"{file} is there already: it stays as it is; take another name") from None
+        temporary.write_text(text)
+        temporary.replace(file)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
         raise CygnetError(f"{file}: cannot be written: {error.strerror}") from None

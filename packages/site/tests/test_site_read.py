@@ -44,6 +44,7 @@ WRONG = [
     (WAN + 'vlan = "7"', '5: wan.vlan: "7" is not a VLAN: write a number from 1 to 4094, without quotes'),
     (WAN + "vlan = true", "5: wan.vlan: True is not a VLAN"),
     (WAN + "vlan = 4095", "5: wan.vlan: 4095 is not a VLAN"),
+    ('[wan]\ninterface = "ipsec0"', '4: wan.interface: "ipsec0" is not the name of a network card'),
     ('[wan]\ninterface = "averylongname1"\nvlan = 100', "5: averylongname1.100 is longer than the 15 characters"),
     (
         WAN + 'address = "203.0.113.5"',
@@ -113,6 +114,10 @@ WRONG = [
     ),
     ('[ntp]\noff = true\nservers = ["a"]', "5: ntp.off = true and time servers: leave one of them out"),
     ('[firewall]\npolicy = "zone a b"\nfile = "c"', "5: firewall.policy and firewall.file: leave one of them out"),
+    (
+        WAN + '[firewall]\nfile = "a"\n[ssh]\nfrom = ["192.0.2.0/24"]',
+        "8: ssh.from is for the stock policy: write allow wan box ssh from ... into yours instead",
+    ),
     ('[[forward]]\nservice = "https"\nto = "10.0.0.1"', "3: forward is about the WAN, and there is no [wan]"),
     ('[ssh]\nfrom = ["10.0.0.0/8"]', "4: ssh.from is about the WAN, and there is no [wan]: leave it out"),
 ]

@@ -6,7 +6,6 @@ that a person wrote.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator
 from hashlib import sha256
@@ -50,8 +49,10 @@ def _refused(site: Site, made: Made) -> Iterator[str]:
         name.rpartition("/")[2]: file.content.decode() for name, file in made.files.items() if name.startswith(RULES)
     }
     for refusal in refusals(rules):
-        sentence = told(re.sub(r"line (\d+) of the policy", rf"{POLICY}:\1", refusal), made.texts)
-        yield f"{site.path}:{site.line('firewall')}: {sentence}"
+        sentence, _, number = refusal.removesuffix(" of the policy)").rpartition(" (line ")
+        known = sentence and number.isdecimal()
+        where = made.texts[POLICY].place(int(number)) if known else f"{site.path}:{site.line('firewall')}"
+        yield f"{where}: {sentence if known else refusal}"
 
 
 def _ipsec(site: Site, made: Made) -> Iterator[str]:

@@ -51,7 +51,10 @@ def read(site: Site, name: str, at: KeyPath, private: bool = False) -> bytes:
     try:
         return read_bounded(site.folder / name, MAX_FILE, private)
     except ConfError as problem:
-        raise error(site, at, str(problem)) from None
+        how = " (umask 077; then write it)" if private else ""
+        remedy = f": make it{how}, or name another; names are relative to {site.path}"
+        told = str(problem)
+        raise error(site, at, told + remedy if told.endswith("no such file") else told) from None
 
 
 def read_text(site: Site, name: str, at: KeyPath, private: bool = False) -> str:

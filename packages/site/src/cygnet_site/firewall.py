@@ -13,12 +13,12 @@ from cygnet.firewall.files import DESCRIPTION
 from cygnet.firewall.policy import Policy
 from cygnet.firewall.read import parse
 from cygnet.firewall.render import render
-from cygnet.firewall.settings import DEFAULTS, read_settings
+from cygnet.firewall.settings import read_settings
 
 from cygnet_site.errors import SiteError
 from cygnet_site.files import POLICY, RULES, File, read_text
 from cygnet_site.fill import fill
-from cygnet_site.model import Lan, Site
+from cygnet_site.model import Site
 from cygnet_site.texts import Text, told
 
 
@@ -31,18 +31,12 @@ def policy_text(site: Site) -> Text:
         at = ("firewall", "file")
         text.add_file(read_text(site, firewall.file, at), site.folder / firewall.file)
     else:
-        lans = [(zone, _where(key, lan)) for key, zone, lan in site.networks]
-        text.add(fill("firewall", site=site, lans=lans, inside=",".join(name for name, _ in lans)))
+        text.add(fill("firewall", site=site, inside=",".join(zone for _, zone, _ in site.networks)))
     text.add_key(firewall.extra, ("firewall", "extra"))
     for number, one in enumerate(site.forwards):
         sources = f" from {' '.join(map(str, one.sources))}" if one.sources else ""
         text.add_key(f"forward wan {one.service} to {one.to}{sources}", ("forward", number))
     return text
-
-
-def _where(key: str, lan: Lan) -> str:
-    """Interface and network of a LAN, by the names that follow the box's network file."""
-    return f"${key} ${key}_ADDRESS" if key in DEFAULTS else f"{lan.device} {lan.address.network}"
 
 
 def policy(text: Text, network: bytes) -> Policy:

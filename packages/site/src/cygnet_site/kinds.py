@@ -197,10 +197,12 @@ SECRET = Kind(
 )
 FILE = words(r"[^\x00-\x1f\x7f]{1,255}", "the name of a file")
 HOST = words(_LABEL, "a host name: letters, digits and hyphens, 63 at most")
+ZONE = words(r"[A-Za-z0-9+,./:<>_-]{1,63}", "a time zone such as Europe/Vienna or CET-1CEST,M3.5.0,M10.5.0/3")
 DOMAIN = words(rf"(?=.{{1,253}}$){_NAME}", "a domain name such as shop.example.org")
 SERVER = words(rf"(?=.{{1,253}}$){_NAME}", "a host name or an IPv4 address", _server)
 INTERFACE = words(
-    r"[A-Za-z0-9_][A-Za-z0-9_-]{0,14}", "the name of a network card, such as eth0 (a VLAN is the key vlan)"
+    r"(?!lo$|ipsec|ppp)[A-Za-z0-9_][A-Za-z0-9_-]{0,14}",
+    "the name of a network card, such as eth0 (a VLAN is the key vlan)",
 )
 VLAN = number(1, 4094, "a VLAN: write a number from 1 to 4094, without quotes")
 ADDRESS = words(_ADDRESS, "an IPv4 address that a machine can have, such as 192.0.2.1", _host_address)

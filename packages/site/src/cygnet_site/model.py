@@ -185,7 +185,7 @@ class Site:
     lines: Lines
     format: int = key(kinds.number(FORMAT, FORMAT, f"a format that this program knows: write {FORMAT}"), "always 1")
     name: str = key(kinds.HOST, "the host name")
-    timezone: str = key(kinds.TEXT, "the time zone, such as Europe/Vienna", "UTC")
+    timezone: str = key(kinds.ZONE, "the time zone, such as Europe/Vienna", "UTC")
     wan: Wan | None = key(Table(Wan), "the line to the Internet", None)
     lans: tuple[Lan, ...] = key(Tables(Lan, MOST_LANS), "the networks behind the box", (), "lan")
     dns: Dns = key(Table(Dns), "name servers", Dns())

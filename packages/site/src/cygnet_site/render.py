@@ -5,6 +5,7 @@ Secrets are read here and nowhere before. They are refused where others could re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ from cygnet_site.fill import fill
 from cygnet_site.model import Pppoe, Site
 from cygnet_site.texts import Text
 
+# What pppd of the box is told, and no more than it takes.
+CREDENTIAL = re.compile(r"[ -~]{1,255}")
 __all__ = ["DIRECTORIES", "File", "Made", "directories", "make", "render"]
 
 
@@ -63,8 +66,11 @@ def make(site: Site) -> Made:
         files[LEASES] = _filled("leases", site=site)
     if site.wan and site.wan.pppoe:
         files[PPPOE] = _pppoe(site, site.wan.pppoe)
-    if keys := list(dict.fromkeys(_keys(site))):
-        files[KEYS] = File("".join(f"{key}\n" for key in keys).encode(), 0o600)
+    keys: dict[str, str] = {}
+    for key in _keys(site):
+        keys.setdefault(ssh.blob(key), key)
+    if keys:
+        files[KEYS] = File("".join(f"{key}\n" for key in keys.values()).encode(), 0o600)
     texts = {POLICY: firewall.policy_text(site), **ipsec.texts(site)}
     policy = firewall.policy(texts[POLICY], files[NETWORK].content)
     files |= firewall.files(texts[POLICY], policy)
@@ -87,8 +93,8 @@ def _pppoe(site: Site, account: Pppoe) -> File:
     """User and password, a line each."""
     at = ("wan", "pppoe", "password")
     password = read_text(site, account.password.file, at, private=True).rstrip("\r\n")
-    if not password.strip() or not password.isprintable():
-        raise error(site, at, f"{account.password.file} does not hold one line of text: write the password into it")
+    if not CREDENTIAL.fullmatch(password):
+        raise error(site, at, f"{account.password.file}: a password is one line of printable ASCII, of 255 at most")
     return secret(f"{account.user}\n{password}\n".encode())
 
 

@@ -97,6 +97,8 @@ def _rest(site: Site) -> Iterator[Problem]:
     given = [name for name in ("policy", "file", "extra") if getattr(site.firewall, name)]
     if len(given) > 1:
         yield ("firewall", given[1]), f"firewall.{given[0]} and firewall.{given[1]}: leave one of them out"
+    if site.ssh.sources and (site.firewall.policy or site.firewall.file):
+        yield ("ssh", "from"), "ssh.from is for the stock policy: write allow wan box ssh from ... into yours instead"
     if not site.wan:
         for at, is_there in ((("forward",), site.forwards), (("ssh", "from"), site.ssh.sources)):
             if is_there:

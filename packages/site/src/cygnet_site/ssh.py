@@ -16,7 +16,7 @@ def public_key(text: str) -> str:
     words = text.strip().split(maxsplit=2)
     if "PRIVATE KEY" in text:
         raise ValueError(
-            "this is a private key, which belongs nowhere but on your own machine: write the .pub file's line"
+            "this is a private key, which belongs on your own machine alone: write the line of a .pub file"
         )
     if any(not char.isprintable() for char in text.strip()):
         raise ValueError("a public key is one line")
