@@ -114,9 +114,13 @@ ENTRIES = [
 
 def test_a_time_zone_is_one_that_the_box_knows(menu: Box) -> None:
     table = "usr/lib/python3/dist-packages/cygnet_site/timezones"
-    menu.write(table, "Europe/Rome CET-1CEST\nEurope/Vienna CET-1CEST\nEurope/Vilnius EET-2EEST\nUTC UTC0\n")
-    said = at(menu, "t\n\nRome\nEurope/Viena\nEurope/vi\nCET-1CEST,M3.5.0,M10.5.0/3\n\n").stdout
+    menu.write(
+        table,
+        "Asia/Vientiane <+07>-7\nEurope/Rome CET-1CEST\nEurope/Vienna CET-1CEST\nEurope/Vilnius EET-2EEST\nUTC UTC0\n",
+    )
+    said = at(menu, "t\n\nRome\nEurpoe/Vilnius\nEurope/Viena\nEurope/vi\nCET-1CEST,M3.5.0,M10.5.0/3\n\n").stdout
     assert "  ? a zone that is known, perhaps Europe/Rome\n" in said
+    assert "  ? a zone that is known, perhaps Europe/Vilnius\n" in said
     assert "  ? a zone that is known, perhaps Europe/Vienna\n" in said
     assert "  ? a zone that is known, perhaps Europe/Vienna Europe/Vilnius\n" in said
     assert "zone CET-1CEST,M3.5.0,M10.5.0/3" in said

@@ -101,7 +101,7 @@ good_zone() {
 	is_time_zone "$1" || grep -q "^$1 " "$ZONES" && return 0
 	_near=${1##*/}
 	case $_near in ????*) _near=${_near%"${_near#???}"} ;; esac
-	_near=$(grep -i "/$_near" "$ZONES" | sed -n 's/ .*//; 1,5p' | tr '\n' ' ')
+	_near=$({ grep -i "^${1%/*}/$_near" "$ZONES" || grep -i "/$_near" "$ZONES"; } | sed -n 's/ .*//; 1,5p' | tr '\n' ' ')
 	wrong="a zone that is known${_near:+, perhaps ${_near% }}"
 	return 1
 }
