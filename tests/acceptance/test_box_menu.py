@@ -199,7 +199,7 @@ def test_power_cut_while_settings_are_written(box_b: Box) -> None:
     box_b.text(
         "sed s/shop1/shop2/ /etc/cygnet/site.toml >/tmp/site.toml && (box apply /tmp/site.toml >/dev/null 2>&1 &)"
     )
-    box_b.wait_for("ls /etc/cygnet", lambda text: "site.toml.new" in text.split())
+    box_b.wait_for("pgrep -f [c]ygnet_site", lambda text: text.isdecimal())
     box_b.text("grep -q shop1 /etc/cygnet/site.toml")
     box_b.switch_off()
     box_b.switch_on()
