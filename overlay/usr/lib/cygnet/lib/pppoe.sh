@@ -31,6 +31,7 @@ pppoe_options() {
 	option_word user "$user"
 	option_word password "$password"
 	cat <<-end
+		plugin pppoe.so
 		nic-$WAN
 		ifname ppp0
 		nodetach
