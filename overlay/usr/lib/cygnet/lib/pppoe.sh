@@ -46,6 +46,5 @@ pppoe_options() {
 		lcp-echo-interval 20
 		lcp-echo-failure 3
 		ip-up-script $R/usr/lib/cygnet/ppp-up
-		ip-down-script $R/usr/lib/cygnet/issue
 	end
 }
