@@ -9,10 +9,12 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from cygnet.connection.connection import AuthBy, Connection, End, HostKind, Shunt
+from cygnet.connection.connection import AuthBy, Auto, Connection, End, HostKind, Shunt
 from cygnet.connection.identity import Identity, IdType
+from cygnet.connection.local import Local
 from cygnet.connection.secret import RsaSecret, Secrets
 from cygnet.crypto.rsa import PrivateKey
+from cygnet.errors import CygnetError
 from cygnet.ike import strangers
 from cygnet.ike.strangers import IDLE, SHUNTED, SHUNTED_IN_DOUBT, State
 from name_server import NameServer
@@ -44,6 +46,13 @@ def opportunistic(here: str, subnet: str | None = None, **changes: Any) -> Conne
     return replace(made, **changes)
 
 
+def gateway(network: Network, here: str, key: PrivateKey) -> Box:
+    """A box with a key, whose traffic leaves by its card."""
+    box = network.box(here, secrets=Secrets(private=(RsaSecret((), key),)))
+    box.exit = "eth0"
+    return box
+
+
 def street(
     keys: Keys, names: NameServer, clients: bool = False, east: bool = True, **changes: Any
 ) -> tuple[Network, Box, Box]:
@@ -51,7 +60,7 @@ def street(
     network = Network()
     network.names = names
     for here, net, key in ((WEST, "10.1.0.0/24", keys[0]), (EAST, "10.2.0.0/24", keys[1])):
-        box = network.box(here, secrets=Secrets(private=(RsaSecret((), key),)))
+        box = gateway(network, here, key)
         if here == WEST or east:
             box.add(opportunistic(here, net if clients else None, **changes))
             box.route(OE)
@@ -189,7 +198,7 @@ def test_a_host_with_a_name_only_can_call_and_not_be_called(rsa_keys: Keys) -> N
     own = {"id": Identity(IdType.FQDN, b"road.example.org")}
     for here, key, ends in ((WEST, rsa_keys[0], own), (EAST, rsa_keys[1], {})):
         made = opportunistic(here)
-        box = network.box(here, secrets=Secrets(private=(RsaSecret((), key),)))
+        box = gateway(network, here, key)
         box.add(replace(made, here=replace(made.here, **ends)))
         box.route(OE)
     west, east = network.boxes[WEST], network.boxes[EAST]
@@ -286,6 +295,40 @@ def test_what_a_connection_had_goes_with_it(rsa_keys: Keys) -> None:
     meet(west, WEST, NOBODY)
     west.engine.delete(OE, west.network.now)
     assert (west.kernel.sas, west.kernel.policies, west.engine.strangers.pairs) == ({}, {}, {})
+
+
+def test_the_trap_is_where_the_traffic_leaves(rsa_keys: Keys) -> None:
+    """What a box says to the hosts behind it is nobody's affair, and neither is what they say to it."""
+    network, west, _ = street(rsa_keys, known(rsa_keys), clients=True, failure_shunt=Shunt.DROP)
+    assert west.kernel.traffic("10.1.0.1", CLIENT, "eth1") == "clear"
+    assert west.kernel.traffic(CLIENT, "10.1.0.1", "lo") == "clear"
+    host = network.box("192.0.2.9")
+    assert host.kernel.deliver(west.kernel, CLIENT, "10.1.0.1") == "clear"
+    assert host.kernel.deliver(west.kernel, NOBODY, CLIENT) == "refused by policy"
+    assert meet(west, CLIENT, NOBODY) == "drop"
+
+
+def test_the_trap_follows_the_address(rsa_keys: Keys) -> None:
+    """A box that starts before it has an address, and one that comes to have another."""
+    network = Network()
+    network.names = known(rsa_keys)
+    west = gateway(network, WEST, rsa_keys[0])
+    nowhere = opportunistic(WEST, auto=Auto.ROUTE)
+    nowhere = replace(nowhere, here=replace(nowhere.here, host=None, default_host=True, interface=""))
+    west.add(nowhere)
+    with pytest.raises(CygnetError, match="cannot route .* yet: there is no default route now"):
+        west.route(OE)
+    for address in (WEST, "198.51.100.77"):
+        host = ip_address(address)
+        west.engine.moved(Local({"eth0": (host,)}, "eth0", ip_address("192.0.2.254"), host), network.now)
+        assert meet(west, address, NOBODY) == "clear"
+        assert west.said_in_status(f'"{OE}": {address} -> {NOBODY} is shunted')
+    assert len(west.engine.strangers.pairs) == 1
+    assert west.traffic(WEST, EAST) == "clear"
+    # A card of the same name that is another one: the trap is at that.
+    west.kernel.index = lambda _: 77  # type: ignore[method-assign]
+    west.engine.moved(Local({"eth0": (host,)}, "eth0", ip_address("192.0.2.254"), host), network.now)
+    assert {policy.interface for policy in west.kernel.policies.values() if policy.templates} == {77}
 
 
 @pytest.fixture
