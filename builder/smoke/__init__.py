@@ -118,7 +118,7 @@ def _run_pytest(pairs: Sequence[Pair], folder: Path, words: Sequence[str], varia
     sys.stdout.flush()
     # Not in `folder`: the path of a Unix socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets, terminated_is_interrupted():
-        render(TESTS / TEMPLATE, targets(pairs, Path(sockets)), pairs, environment)
+        render(TESTS / TEMPLATE, targets(pairs, Path(sockets)), pairs, environment, Path(sockets))
         process = children.start(command, PROJECT, {**variables, "PYTHONDONTWRITEBYTECODE": "1"}, sys.stdout.buffer)
         try:
             return process.wait()

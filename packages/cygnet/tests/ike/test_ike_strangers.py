@@ -179,6 +179,12 @@ def test_a_gateway_that_knows_nothing_of_it_is_no_gateway(rsa_keys: Keys) -> Non
     assert {str(sent.path.remote) for sent in west.network.from_box(west)} == {EAST, "203.0.113.66"}
 
 
+def test_a_gateway_is_not_tried_for_ever(rsa_keys: Keys) -> None:
+    """The guide's conn says nothing of keyingtries=, which is %forever."""
+    _, west, _ = street(rsa_keys, delegated(rsa_keys), clients=True, east=False, keying_tries=0)
+    assert meet(west, CLIENT, SERVER, 600) == "clear"
+
+
 def test_a_record_that_names_ourselves_is_no_way_out(rsa_keys: Keys) -> None:
     names = delegated(rsa_keys)
     names.records[reverse(SERVER), "TXT"] = [delegation(WEST, rsa_keys[0])]
