@@ -150,6 +150,18 @@ def test_gateways_serve_the_hosts_behind_them_pair_by_pair(rsa_keys: Keys) -> No
     assert meet(west, CLIENT, "10.2.0.7") == "clear"
 
 
+def test_two_gateways_serve_hundreds_of_pairs_a_minute(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, delegated(rsa_keys), clients=True)
+    hosts = [f"10.2.0.{number}" for number in range(250)]
+    for host in hosts:
+        network.names.records[reverse(host), "TXT"] = [delegation(EAST, rsa_keys[1])]
+        west.traffic(CLIENT, host)
+        network.run(0.2)
+    network.run(5)
+    assert (west.pairs(), east.pairs(), west.isakmp()) == (250, 250, 1)
+    assert network.bugs() == []
+
+
 def test_a_caller_speaks_only_for_hosts_that_name_it(rsa_keys: Keys) -> None:
     """The record of the client points to a third party: the box that is called does not believe the caller."""
     names = delegated(rsa_keys)
