@@ -77,13 +77,13 @@ class Laboratory:
     def publish(self, records: Mapping[str, Sequence[str]]) -> None:
         """Zones with these records alone, signed anew: full name -> lines without it, such as 'IN TXT "..."'."""
         self._write(records)
-        for number in (signal.SIGCONT, signal.SIGHUP):
-            os.kill(self._unbound.pid, number)
+        self._unbound.go_on()
+        os.kill(self._unbound.pid, signal.SIGHUP)
         self._started()
 
     def silence(self) -> None:
         """Until something is published it takes questions and does not answer."""
-        os.kill(self._unbound.pid, signal.SIGSTOP)
+        self._unbound.pause()
 
     def run(self, _command: str) -> tuple[str, int]:
         """What unbound has said; for `wait_for`."""

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from cygnet.connection.connection import AuthBy, Auto, Connection, End, HostKind, Shunt
+from cygnet.connection.connection import AuthBy, Auto, Connection, End, HostKind, Shunt, Type
 from cygnet.connection.identity import Identity, IdType
 from cygnet.connection.local import Local
 from cygnet.connection.secret import RsaSecret, Secrets
@@ -101,6 +101,9 @@ def test_the_first_packet_to_a_host_with_a_key_makes_a_tunnel(rsa_keys: Keys) ->
     assert protected(east, west, EAST, WEST)
     assert (west.pairs(), east.pairs()) == (1, 1)
     assert network.bugs() == []
+    # The kernel holds packets at the trap, and looks at them again when that is put in its place anew.
+    [trap] = [one for one in west.kernel.policies.values() if one.interface]
+    assert west.kernel.puts[trap] == 2
     # Each is the gateway of the other, and the DNS was asked for no more than that.
     assert {name for name, _ in network.names.asked} == {reverse(WEST), reverse(EAST)}
 
@@ -189,6 +192,34 @@ def test_a_gateway_that_knows_nothing_of_it_is_no_gateway(rsa_keys: Keys) -> Non
     _, west, _ = street(rsa_keys, names, clients=True, east=False)
     assert meet(west, CLIENT, SERVER, 300) == "clear"
     assert {str(sent.path.remote) for sent in west.network.from_box(west)} == {EAST, "203.0.113.66"}
+
+
+def test_who_is_clear_or_private_never_calls_and_can_be_called(rsa_keys: Keys) -> None:
+    network = Network()
+    network.names = known(rsa_keys)
+    west, east = (gateway(network, here, key) for here, key in zip((WEST, EAST), rsa_keys, strict=True))
+    west.add(opportunistic(WEST))
+    east.add(opportunistic(EAST, type=Type.PASSTHROUGH))
+    for box in (west, east):
+        box.route(OE)
+    assert east.traffic(EAST, WEST) == "clear"
+    assert network.names.asked == []
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
+    assert protected(east, west, EAST, WEST)
+    east.down(OE)
+    network.run(3)
+    assert east.traffic(EAST, WEST) == "clear"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_who_takes_it_down_says_so(first: bool, rsa_keys: Keys) -> None:
+    """Both ends know by which ISAKMP SA they reach the other one."""
+    network, west, east = street(rsa_keys, known(rsa_keys))
+    meet(west, WEST, EAST)
+    (west if first else east).down(OE)
+    network.run(3)
+    assert (west.pairs(), east.pairs()) == (0, 0)
 
 
 def test_a_gateway_is_not_tried_for_ever(rsa_keys: Keys) -> None:

@@ -135,6 +135,7 @@ class Tunnels:
             self._add_sas(outbound_sas(child, route.reqid, route.if_id, self._hide_tos), undo)
             self._switch(route, child, undo)
         route.routing = Routing.UP
+        self._release(child.connection)
 
     def hush(self, child: ChildSa) -> None:
         """Send by this child no more, yet go on receiving: the other end may not have changed over. Never raises."""
@@ -190,6 +191,13 @@ class Tunnels:
         span = Span(ours, theirs, here, theirs.network[0], type_.value, ())
         policies = shunt(span, type_, 0, connection.mark)
         self._book.claim((connection.name, f"{instance} shunt", Direction.OUT), policies)
+        self._release(connection)
+
+    def _release(self, connection: Connection) -> None:
+        """Packets that the trap for strangers holds are looked at when it is put in its place again."""
+        owner = (connection.name, "", Direction.OUT)
+        for trap in self._book.claimed(owner) if connection.there.strangers else ():
+            self._attempt(partial(self._kernel.put_policy, trap))
 
     def unshunt(self, connection: Connection, instance: str) -> None:
         """The opposite. Never raises."""
