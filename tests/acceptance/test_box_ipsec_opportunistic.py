@@ -159,7 +159,7 @@ def scene(boxes: dict[str, Box], capture: Capture, pair: dict[str, Any], tmp_pat
         prepare(made.a, verbatim("us-to-anyone"), keys["a"].secret)
         groups(made.a.box, clear=f"{ADDRESS}/32", private="203.0.113.0/24", block="198.51.100.0/24")
         prepare(made.b, "", keys["b"].secret)
-        groups(made.b.box, private_or_clear="0.0.0.0/0")
+        groups(made.b.box, private_or_clear="0.0.0.0/0", clear_or_private=f"{made.a.wan}/32")
         names.silence()
         for side, _ in made.both:
             side.box.text(f"ln -sn /etc/sv/ipsec {LINK}")
@@ -219,7 +219,7 @@ def test_the_dns_is_down_at_boot(scene: Scene) -> None:
 
 
 def test_who_only_calls(scene: Scene, record_property: Callable[[str, object], None]) -> None:
-    """The guide's configuration as it is printed: the first packet waits for its tunnel, and is answered through it"""
+    """The guide's configuration as it is printed: a first packet waits for its tunnel; who is called is clear-or-private"""
     scene.publish(scene.record(ROAD, "a"), scene.record(scene.b.wan, "b", "--txt", scene.b.wan))
     with scene.watched() as frames:
         count, said = echo(scene.a, scene.b.wan, 20, more="-i 0.3 -W 20")
@@ -301,7 +301,7 @@ def test_a_configured_tunnel_goes_first(scene: Scene) -> None:
 
 
 def test_policy_groups(scene: Scene) -> None:
-    """clear is not asked about, block and private let nothing out, private-or-clear does without a key; files are re-read"""
+    """clear is not asked about, block and private let nothing out, private-or-clear asks first; files are read anew"""
     with scene.watched() as frames:
         assert echo(scene.a, ADDRESS)[0] == 3
         assert not [frame for frame in frames if frame.kind == "udp"]
@@ -320,7 +320,7 @@ def test_a_key_that_changes(scene: Scene) -> None:
     """A gateway's key is another one in the DNS: the old one is believed no more, the new one as soon as it is there"""
     b, peer = scene.b.box, (scene.a.wan, scene.b.wan)
     scene.publish(scene.record(scene.b.wan, "new", "--txt", scene.b.wan))
-    b.text("ipsec auto --down private-or-clear#0.0.0.0/0", PATIENCE)
+    b.text(f"ipsec auto --down clear-or-private#{scene.a.wan}/32", PATIENCE)
     with scene.watched() as frames:
         assert echo(scene.a, scene.b.wan, 10)[0] == 0
         belongs = "was not made by the private key that belongs to the public key we have for it"

@@ -213,6 +213,22 @@ def test_who_is_clear_or_private_never_calls_and_can_be_called(rsa_keys: Keys) -
 
 
 @pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("group", "accepted"), [("block", False), ("clear-or-private", True)])
+def test_the_smallest_network_decides_for_a_caller_too(group: str, accepted: bool, first: bool, rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys), east=False)
+    kinds = {"block": (HostKind.ADDRESS, Type.REJECT), "clear-or-private": (HostKind.OPPORTUNISTIC, Type.PASSTHROUGH)}
+    kind, type_ = kinds[group]
+    all_, one = opportunistic(EAST), opportunistic(EAST, name=f"{group}#{WEST}/32", type=type_)
+    one = replace(one, there=replace(one.there, kind=kind, subnet=ip_network(f"{WEST}/32")))
+    for each in (all_, one) if first else (one, all_):
+        east.add(each)
+        east.route(each.name)
+    meet(west, WEST, EAST, 60)
+    assert [pair.template.connection.name for pair in east.engine.strangers.pairs.values()] == [one.name] * accepted
+    assert protected(west, east, WEST, EAST) is accepted
+
+
+@pytest.mark.parametrize("first", [True, False])
 def test_who_takes_it_down_says_so(first: bool, rsa_keys: Keys) -> None:
     """Both ends know by which ISAKMP SA they reach the other one."""
     network, west, east = street(rsa_keys, known(rsa_keys))

@@ -195,8 +195,8 @@ class Tunnels:
 
     def _release(self, connection: Connection) -> None:
         """Packets that the trap for strangers holds are looked at when it is put in its place again."""
-        owner = (connection.name, "", Direction.OUT)
-        for trap in self._book.claimed(owner) if connection.there.strangers else ():
+        claimed = self._book.claimed((connection.name, "", Direction.OUT)) if connection.there.strangers else ()
+        for trap in [policy for policy in claimed if policy.templates]:
             self._attempt(partial(self._kernel.put_policy, trap))
 
     def unshunt(self, connection: Connection, instance: str) -> None:
