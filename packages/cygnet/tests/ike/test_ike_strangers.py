@@ -236,6 +236,10 @@ def test_who_takes_it_down_says_so(first: bool, rsa_keys: Keys) -> None:
     (west if first else east).down(OE)
     network.run(3)
     assert (west.pairs(), east.pairs()) == (0, 0)
+    # And the next packet is a first one again.
+    west.kernel.larval_timeout()
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
 
 
 def test_a_gateway_is_not_tried_for_ever(rsa_keys: Keys) -> None:
@@ -352,6 +356,9 @@ def test_a_pair_ends_when_nothing_comes_any_more(rsa_keys: Keys) -> None:
     network.run(3 * IDLE)
     assert (west.pairs(), east.pairs()) == (0, 0)
     assert (west.engine.strangers.pairs, east.engine.strangers.pairs) == ({}, {})
+    west.kernel.larval_timeout()
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
 
 
 def test_what_a_connection_had_goes_with_it(rsa_keys: Keys) -> None:

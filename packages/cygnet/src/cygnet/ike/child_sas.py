@@ -69,6 +69,11 @@ class ChildSas:
         name, under_way = live.connection.name, (q for found in self.quicks.values() for q in found.values())
         return any(quick.state == "STATE_QUICK_R1" and quick.live.connection.name == name for quick in under_way)
 
+    def busy(self, live: Live) -> bool:
+        """Whether a life has SAs, or is about to."""
+        quicks = (quick for found in self.quicks.values() for quick in found.values())
+        return bool(live.children) or any(quick.live is live and quick.state not in FINISHED for quick in quicks)
+
     def lives_for(self, sa: IsakmpSa, ours: Selector, theirs: Selector) -> list[Live]:
         """The connections that are for this traffic. Raises Refused."""
         return self.engine.roster.for_traffic(sa, ours, theirs, self.engine.setup.virtual_private)

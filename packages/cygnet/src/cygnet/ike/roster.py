@@ -104,10 +104,10 @@ class Roster:
         self.instances.append(made)
         return made
 
-    def has_pair(self, template: Connection, ours: Selector, theirs: Selector) -> bool:
-        """Whether two hosts have a life already, as the peer is bringing them together just now."""
-        words = pair_words(ours, theirs)
-        return any(one.instance.startswith(words) for one in self.instances if one.connection.name == template.name)
+    def pairs(self, template: Connection, ours: Selector, theirs: Selector) -> list[Live]:
+        """The lives of two hosts; one without SAs stays as long as an ISAKMP SA of its own does."""
+        words, name = pair_words(ours, theirs), template.name
+        return [one for one in self.instances if one.connection.name == name and one.instance.startswith(words)]
 
     def serving(self, live: Live, sa: IsakmpSa, ours: Selector, theirs: Selector) -> Live:
         """Whose the SAs for this traffic are: of strangers each pair of hosts has a life of its own."""
