@@ -322,6 +322,18 @@ def test_a_key_that_changes_counts_once_the_old_records_time_is_over(rsa_keys: K
     assert west.said("was not made by the private key that belongs to the public key we have for it")
 
 
+def test_a_new_key_counts_although_the_old_isakmp_sa_stands(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys))
+    meet(west, WEST, EAST)
+    network.names.records[reverse(EAST), "TXT"] = [delegation(EAST, rsa_keys[0])]
+    network.run(301)
+    east.down(OE)
+    network.run(1)
+    west.kernel.larval_timeout()
+    assert meet(west, WEST, EAST, 120) == "clear"
+    assert west.said("was not made by the private key that belongs to the public key we have for it")
+
+
 @pytest.mark.parametrize("authentic", [True, False])
 def test_authenticated_answers_can_be_demanded(authentic: bool, rsa_keys: Keys) -> None:
     names = known(rsa_keys)

@@ -98,6 +98,8 @@ class Roster:
         made = pair_of(template.connection, gateway, end, ours, theirs)
         for live in self.instances:
             if live.instance == made.instance and live.connection.name == made.connection.name:
+                # Its key may be another one by now.
+                live.connection = live.connection if live.children else made.connection
                 return live
         if len(self.instances) >= MOST_INSTANCES:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")

@@ -135,7 +135,7 @@ class Tunnels:
             self._add_sas(outbound_sas(child, route.reqid, route.if_id, self._hide_tos), undo)
             self._switch(route, child, undo)
         route.routing = Routing.UP
-        self._release(child.connection)
+        self._release(child.connection, child.instance)
 
     def hush(self, child: ChildSa) -> None:
         """Send by this child no more, yet go on receiving: the other end may not have changed over. Never raises."""
@@ -193,11 +193,10 @@ class Tunnels:
         self._book.claim((connection.name, f"{instance} shunt", Direction.OUT), policies)
         self._release(connection)
 
-    def _release(self, connection: Connection) -> None:
-        """Packets that the trap for strangers holds are looked at when it is put in its place again."""
-        claimed = self._book.claimed((connection.name, "", Direction.OUT)) if connection.there.strangers else ()
-        for trap in [policy for policy in claimed if policy.templates]:
-            self._attempt(partial(self._kernel.put_policy, trap))
+    def _release(self, connection: Connection, instance: str = "") -> None:
+        """Packets between strangers wait at the trap for all, or at that of their pair."""
+        for each in dict.fromkeys(("", instance)) if connection.there.strangers else ():
+            self._attempt(partial(self._book.renew, (connection.name, each, Direction.OUT)))
 
     def unshunt(self, connection: Connection, instance: str) -> None:
         """The opposite. Never raises."""
@@ -296,9 +295,14 @@ class Tunnels:
         self._claim(route, Direction.OUT, [*within, *doorway(route, self._kernel.index)], undo)
 
     def _trap(self, route: Route) -> list[Policy]:
-        """Strangers are met on the way out only: what the box says to its own hosts is not asked about."""
-        exit_ = self._kernel.index(route.interface) if _is_for_strangers(route) else 0
-        within = protect_outbound(route.span, *_numbers(route), at_rest=True, interface=exit_)
+        """Strangers are met on the way out only: what the box says to its own hosts is not asked about.
+
+        A pair of them that waits goes before the shunt of clear-or-private.
+        """
+        strange, everyone = route.connection.there.strangers, _is_for_strangers(route)
+        exit_ = self._kernel.index(route.interface) if everyone else 0
+        at_rest = everyone or not strange
+        within = protect_outbound(route.span, *_numbers(route), at_rest=at_rest, interface=exit_)
         return [*within, *doorway(route, self._kernel.index, at_rest=True)]
 
     def _shunt(self, route: Route, type_: Type) -> list[Policy]:

@@ -86,7 +86,8 @@ class IsakmpSa:
         if (mine.here.host, mine.here.identity) != (other.here.host, other.here.identity):
             return False
         same_method = proved in METHODS[other.auth_by] if proved else mine.auth_by is other.auth_by
-        same_key = _keys(mine) == _keys(other) or self.peer.key in other.there.public_keys
+        known = other.there.public_keys
+        same_key = self.peer.key in known if self.peer.key and known else _keys(mine) == _keys(other)
         return same_method and (proved is Auth.PRESHARED or same_key)
 
     def header(self, exchange: int, message_id: int = 0, flags: int = 0) -> Header:
