@@ -149,7 +149,7 @@ def _run_pytest(pairs: Sequence[Pair], folder: Path, words: Sequence[str], varia
     environment = folder / "labgrid.yaml"
     # Not in `folder`: the path of a Unix socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets:
-        render(targets(pairs, Path(sockets)), pairs, environment)
+        render(targets(pairs, Path(sockets)), pairs, environment, Path(sockets))
         return run_pytest(folder, [*words, "--lg-env", str(environment)], variables)
 
 
