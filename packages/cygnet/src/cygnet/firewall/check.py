@@ -17,6 +17,7 @@ from cygnet.firewall.services import EVERYTHING, IKE, TCP, Service
 
 Interval = tuple[int, int]
 Block = tuple[Interval, ...]
+DIMENSIONS = range(6)
 SSH = 22
 PORTS = 1 << 16
 ALL = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
@@ -135,7 +136,7 @@ def _takers(blocks: Iterable[Block], before: Sequence[Entry]) -> list[Entry] | N
 
 def _less(blocks: list[Block], taken: Iterable[Block]) -> list[Block]:
     for one in taken:
-        blocks = [piece for block in blocks for piece in _without(block, one)]
+        blocks = [piece for block in blocks for piece in (_without(block, one) if _meet(block, one) else (block,))]
     return blocks
 
 
@@ -148,14 +149,15 @@ def _common(blocks: Iterable[Block], others: list[Block]) -> list[Block]:
 
 
 def _meet(one: Block, other: Block) -> bool:
-    return all(a[0] <= b[1] and b[0] <= a[1] for a, b in zip(one, other, strict=True))
+    # Called the most by far; what the collector tracks, a generator or a zip, is dear where TLS traps (MIPS 24K).
+    for i in DIMENSIONS:  # noqa: SIM110
+        if one[i][0] > other[i][1] or other[i][0] > one[i][1]:
+            return False
+    return True
 
 
 def _without(block: Block, other: Block) -> Iterator[Block]:
-    """A block less another: pieces that have nothing in common."""
-    if not _meet(block, other):
-        yield block
-        return
+    """A block less another that it meets: pieces that have nothing in common."""
     for i, (low, high) in enumerate(other):
         first, last = block[i]
         if first < low:
