@@ -62,7 +62,7 @@ def test_a_boot_names_a_file_that_is_missing(pppoe: Box) -> None:
     ("peer", "names", "route", "resolver"),
     [
         ("203.0.113.1", {"DNS1": "192.0.2.53", "DNS2": "192.0.2.54"}, "via 203.0.113.1 dev ppp0 onlink", ["192.0.2.53", "192.0.2.54"]),
-        ("0.0.0.0", {"DNS1": "192.0.2.53"}, "dev ppp0", ["192.0.2.53"]),
+        ("0.0.0.0", {"DNS1": "192.0.2.53", "DNS2": "192.0.2.53"}, "dev ppp0", ["192.0.2.53"]),
         ("203.0.113.1", {"DNS1": "192.0.2.53\nsearch x", "DNS2": "0.0.0.0"}, "via 203.0.113.1 dev ppp0 onlink", []),
     ],
 )  # fmt: skip
