@@ -15,6 +15,7 @@ from invoke.tasks import task
 
 from builder import commands, site_tasks
 from builder.errors import CygnetError, Interrupted
+from builder.flash.options import Console, Options
 from builder.interrupts import terminated_is_interrupted
 from builder.operands import TaskWithFiles
 
@@ -88,6 +89,90 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
     Only you can read it: whoever has the seed knows what the box's first keys were made from.
     """
     commands.box(board, name)
+
+
+@task(
+    help={
+        **BOARD,
+        "to": "what is written: a card's block device, a plain file, or a serial console (serial:/dev/ttyUSB0)",
+        "image": "the image (default: the board's last one, images/BOARD/)",
+        "keep-data": "leave what the box's data partition holds",
+        "yes": "do not ask",
+        "any-size": "take a disk larger than a card, too",
+        "fixed-disk": "take a disk that is not removable, too",
+        "address": "console: the board's address while it is flashed (default: 192.168.77.1/24)",
+        "server": "console: this machine's address in that network, where the board loads from",
+        "gateway": "console: the board's router, where one is between",
+        "seen-as": "console: where the board's packets come from, behind NAT (QEMU's user network: 127.0.0.1)",
+        "ymodem": "console: everything over the serial line, without a network",
+        "speed": "console: the line's speed in bit/s (default: the board's console's)",
+        "reboot": "console: restart a Linux that runs on the board",
+        "start-only": "console: write nothing, start the box and wait until it is up",
+    }
+)
+@told
+def flash(
+    _: Context,
+    to: str,
+    board: str = DEFAULT_BOARD,
+    image: str = "",
+    keep_data: bool = False,
+    yes: bool = False,
+    any_size: bool = False,
+    fixed_disk: bool = False,
+    address: str = Console.address,
+    server: str = "",
+    gateway: str = "",
+    seen_as: str = "",
+    ymodem: bool = False,
+    speed: int = 0,
+    reboot: bool = False,
+    start_only: bool = False,
+) -> None:
+    """Put a board's image on a card in a reader or into a file, or on a board behind its serial console.
+
+    An image for another board is refused, as is a disk that is in use, not removable or larger than 64 GiB. Shows what
+    will be overwritten and asks; reads back what was written. The same command goes on where another was interrupted.
+    """
+    console = Console(address, server, gateway, seen_as, ymodem, speed, reboot, start_only)
+    commands.flash(board, image, to, Options(keep_data, yes, any_size, fixed_disk, console))
+
+
+@task(
+    optional=["open"],
+    help={
+        "table": "the CSV file: a row is a box; columns name, hub, address, lan, and the template's own",
+        "template": "the template of their site.toml",
+        "to": "the folder that they are made in, and kept",
+        "new-key": "make the operator's key in this file: it seals and opens all others (first run only)",
+        "key": "the operator's key, for --open; what is asked for is its passphrase",
+        "open": "lay open the secrets of these boxes (a,b; alone: of all) until the next run without it",
+        "pool": "a folder of RSA keys made before (PEM), which are taken out of it first",
+        "image": "also a box's image, NAME/NAME.img, from this stock image, for each box that --open names",
+        "scheduler": "make keys on the Dask cluster at this address, such as tcp://10.0.0.5:8786",
+        **JOBS,
+    },
+)
+@told
+def fleet(
+    _: Context,
+    table: str,
+    template: str,
+    to: str,
+    new_key: str = "",
+    key: str = "",
+    open: str = "",
+    pool: str = "",
+    image: str = "",
+    scheduler: str = "",
+    jobs: int = 0,
+) -> None:
+    """Make many boxes from a table and a template: site files, tunnels between hub and spokes, keys.
+
+    Each key is made once and kept, sealed for the operator. What is there already and right is not touched, so the
+    same command goes on after an interruption, and adds the boxes of new rows. docs/fleet.md has it step by step.
+    """
+    commands.fleet(table, template, to, new_key, key, open, pool, image, scheduler, jobs)
 
 
 @task(help={"image": "a stock image, such as images/pc486/disk.img", **SITE, "to": "the box's image to be written"})

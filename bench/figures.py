@@ -56,8 +56,8 @@ def overlay_line() -> float:
         copy = Path(folder) / "project"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", "images", ".git"))
         (copy / ".venv").symlink_to(ROOT / ".venv")
-        motd = copy / "overlay/etc/motd.j2"
-        motd.write_text(motd.read_text() + f"{time.time()}\n")
+        text = copy / "overlay/usr/lib/cygnet/welcome.j2"
+        text.write_text(text.read_text() + f"{time.time()}\n")
         return seconds([str(ROOT / ".venv/bin/python"), "-m", "invoke", "build"], cwd=copy)
 
 

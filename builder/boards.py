@@ -135,6 +135,28 @@ class Qemu(_Table, frozen=True):
     firmware: str = ""
 
 
+class Monitor(_Table, frozen=True):
+    """What answers at the serial console before Linux does, and the commands by which it writes an image.
+
+    ``prepare`` makes it find disk or flash; ``erase``, ``write`` and ``read`` are told {address} in RAM, {length} in
+    bytes, and of the disk {sector} and {sectors}, of the flash {start} and {room}: hexadecimal with 0x.  So much is in
+    RAM at once, from ``load_address`` on, and as much again behind it to compare: ``piece_mib``, for a disk.
+    ``stop_at``: what it says while its start can be interrupted (a regular expression; there is one for most), which
+    ``stop_key`` does.
+    """
+
+    name: Literal["u-boot", "combios"] = "u-boot"
+    load_address: int = 0
+    piece_mib: Size = 8
+    prepare: tuple[str, ...] = ()
+    erase: str = ""
+    write: str = ""
+    read: str = ""
+    boot: str = "reset"
+    stop_at: str = ""
+    stop_key: str = "\x03"
+
+
 class Board(_Table, frozen=True):
     """One board; ``without`` names packages that it leaves out; ``name`` and ``folder`` are where it stands.
 
@@ -151,6 +173,7 @@ class Board(_Table, frozen=True):
     disk: Disk | None = None
     flash: Flash | None = None
     qemu: Qemu | None = None
+    monitor: Monitor | None = None
     without: tuple[str, ...] = ()
     cards: tuple[str, ...] = ()
     hardware_watchdog: bool = True
@@ -173,6 +196,15 @@ class Board(_Table, frozen=True):
         if self.flash is None:
             raise CygnetError(f"{self.name} has no flash chip; {self.folder / 'board.toml'} has no table [flash]")
         return self.flash
+
+    def need_monitor(self) -> Monitor:
+        """What answers at its console; a board without one is flashed as a card."""
+        if self.monitor is None:
+            raise CygnetError(
+                f"{self.name} is not flashed over its console ({self.folder / 'board.toml'} has no table [monitor]): "
+                "write the image to its card or disk, --to=/dev/..."
+            )
+        return self.monitor
 
     def need_twin(self) -> Qemu:
         """Its twin; a board without one cannot be started here."""

@@ -6,6 +6,7 @@ must be quick.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,18 +17,20 @@ from pathlib import Path
 from builder import boxes, sites
 from builder.boards import Board, load_board
 from builder.errors import CygnetError
+from builder.flash.options import Options
 from builder.image.data import Files, of_box
+from builder.image.image import medium
 from builder.image.publish import publish
 from builder.locking import lock_all
 from builder.papers.tasks import boards, graph, legal_info, packages, sbom, size, why
 from builder.plan import Project
-from builder.progress import progress
+from builder.progress import Lines, progress
 from builder.settings import PROJECT, settings
 from builder.steps.step import walk
 
 __all__ = [
-    "boards", "boot", "box", "build", "clean", "fuzz", "graph", "legal_info", "lint", "lock", "manual", "packages",
-    "provision", "requirements", "sbom", "size", "smoke", "test", "why",
+    "boards", "boot", "box", "build", "clean", "flash", "fleet", "fuzz", "graph", "legal_info", "lint", "lock",
+    "manual", "packages", "provision", "requirements", "sbom", "size", "smoke", "test", "why",
 ]  # fmt: skip
 
 
@@ -90,6 +93,37 @@ def box(board: str, name: str) -> None:
         plan, results = project.build(board)
         image = publish(project, plan, results)
         shown.say(f"image: {boxes.make(project, plan.board, of_box(name), image, None, name)}")
+
+
+def fleet(
+    table: str, template: str, to: str, new_key: str, key: str, opened: str | bool, pool: str, image: str,
+    scheduler: str, jobs: int,
+) -> None:  # fmt: skip
+    """See tasks.fleet."""
+    from builder.fleet.fleet import ALL, Wanted
+    from builder.fleet.fleet import fleet as make
+    from builder.fleet.operator import ask
+
+    if new_key and key:
+        raise CygnetError("--new-key and --key: --new-key makes the operator's key, --key names one that is there")
+    path = {name: Path(word) for name, word in (("key", new_key or key), ("pool", pool), ("image", image)) if word}
+    wanted = Wanted(
+        Path(table), Path(template), Path(to), new_key=bool(new_key), opened=ALL if opened is True else opened or "",
+        scheduler=scheduler, jobs=jobs or len(os.sched_getaffinity(0)), **path,
+    )  # fmt: skip
+    # Lines, not a live table: a passphrase is asked for in between.
+    make(wanted, Lines(), ask)
+
+
+def flash(board: str, image: str, to: str, options: Options) -> None:
+    """See tasks.flash."""
+    from builder import flash as flashing
+
+    chosen = load_board(settings().boards, board)
+    stock = settings().images / board / medium(chosen).IMAGE
+    if not (image or stock.is_file() or options.console.start_only):
+        raise CygnetError(f"{stock} is not there: ./inv build --board={board} makes it, or --image names another")
+    flashing.flash(chosen, Path(image) if image else stock, to, options)
 
 
 def smoke(board: str, peer: str, files: Sequence[str], image: str, junit: str, frozen: bool, jobs: int) -> int:

@@ -36,7 +36,7 @@ class SourceError(CygnetError):
 
 
 class Interrupted(CygnetError):
-    """The user pressed Ctrl-C; everything finished so far is in the store."""
+    """The user pressed Ctrl-C; unless ``state`` says otherwise, everything finished so far is in the store."""
 
-    def __init__(self) -> None:
-        super().__init__("Interrupted. What was finished is kept: the same command goes on from there.")
+    def __init__(self, state: str = "What was finished is kept: the same command goes on from there.") -> None:
+        super().__init__(f"Interrupted. {state}")

@@ -88,12 +88,21 @@ class Project:
         return engine.store.verified(step)
 
     def build(self, board_name: str, package: str = "") -> tuple[Plan, dict[str, Path]]:
-        """Build the image of a board, or one package of it; plans again when a source was replaced."""
+        """Build the image of a board, or one package of it."""
+        (plan,), results = self._build([board_name], package)
+        return plan, results
+
+    def build_all(self, boards: Sequence[str]) -> None:
+        """Build the images of several boards in one graph: no core waits for the last steps of one of them."""
+        self._build(boards)
+
+    def _build(self, boards: Sequence[str], package: str = "") -> tuple[list[Plan], dict[str, Path]]:
+        """Plans again when a source was replaced."""
         engine = self.engine()
         while True:
-            plan = self.plan(board_name)
+            plans = [self.plan(board) for board in boards]
             try:
-                return plan, engine.build(self._targets(plan, package))
+                return plans, engine.build([step for plan in plans for step in self._targets(plan, package)])
             except Replaced:
                 continue
 

@@ -41,6 +41,14 @@ def read(path: Path) -> Site:
         return read_site(path)
 
 
+def parse(data: bytes, path: Path) -> Site:
+    """The same from the bytes that ``path`` will have."""
+    from cygnet_site.read import parse as parsed
+
+    with told():
+        return parsed(data, path)
+
+
 def render(site: Site) -> dict[str, File]:
     """What the box gets, by path below its data partition."""
     from cygnet_site.render import render as rendered

@@ -88,10 +88,12 @@ def check(board: str, frozen: bool = False, jobs: int = 0) -> int:
 
 def prepare(boards: Sequence[tuple[str, str]], frozen: bool, jobs: int) -> list[Pair]:
     """Build what is missing and make the boxes of all pairs."""
-    for name in dict.fromkeys(name for pair in boards for name in pair):
+    names = list(dict.fromkeys(name for pair in boards for name in pair))
+    for name in names:
         load_board(settings().boards, name).need_twin()
     with progress() as shown:
         project = Project(settings(), shown, frozen, jobs)
+        project.build_all(names)
         return [build_pair(project, names) for names in boards]
 
 
@@ -147,7 +149,7 @@ def _run_pytest(pairs: Sequence[Pair], folder: Path, words: Sequence[str], varia
     environment = folder / "labgrid.yaml"
     # Not in `folder`: the path of a Unix socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets:
-        render(targets(pairs, Path(sockets)), pairs, environment)
+        render(targets(pairs, Path(sockets)), pairs, environment, Path(sockets))
         return run_pytest(folder, [*words, "--lg-env", str(environment)], variables)
 
 

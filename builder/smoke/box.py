@@ -10,6 +10,7 @@ import gzip
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labgrid.strategy import StrategyError
@@ -60,6 +61,15 @@ class Box:
         """Restart by ``command``, then log in."""
         self._strategy.restart(command)
         self._settle()
+
+    @property
+    def line(self) -> Any:
+        """Its serial line (labgrid's ConsoleProtocol), as a person has it; after ``hand_over``, or at a boot."""
+        return self._strategy.console
+
+    def hand_over(self) -> None:
+        """End the shell, so that a person has the line; ``log_in`` takes it back, at a login prompt."""
+        self._strategy.hand_over()
 
     def _settle(self) -> None:
         """The login comes early; wait until every service has its supervisor, or `sv` would not reach it."""

@@ -49,12 +49,16 @@ class Pair:
         """Each box's name and board."""
         return zip(BOXES, self.boards, strict=True)
 
+    def wire(self, sockets: Path) -> dict[str, Path]:
+        """The sockets by which each box takes what comes over the wire."""
+        return {box: sockets / f"{self.name}.{box}" for box in BOXES}
+
     def cards(self, sockets: Path) -> dict[str, list[qemu.Card]]:
         """The cards of each box: WANs joined to each other and recorded, LANs unplugged."""
         found = {}
         for name, other in zip(BOXES, reversed(BOXES), strict=True):
             capture = self.folder / CAPTURE if name == BOXES[0] else None
-            here, there = (sockets / f"{self.name}.{box}" for box in (name, other))
+            here, there = (self.wire(sockets)[box] for box in (name, other))
             wan = qemu.wire_end("wan", f"{MACS[name]}:01", here, there, capture)
             found[name] = [wan, qemu.unplugged("lan", f"{MACS[name]}:02")]
         return found
@@ -107,10 +111,13 @@ def target(name: str, board: Board, devices: Sequence[str]) -> dict[str, object]
     }
 
 
-def render(boxes: Sequence[dict[str, object]], pairs: Sequence[Pair], to: Path) -> None:
-    """Write labgrid's environment file of some boxes, and of the pairs that they make."""
+def render(boxes: Sequence[dict[str, object]], pairs: Sequence[Pair], to: Path, sockets: Path = Path()) -> None:
+    """Write labgrid's environment file of some boxes, and of the pairs that they make; ``sockets``: their folder."""
     text = jinja2.Template(TEMPLATE.read_text(), undefined=jinja2.StrictUndefined, trim_blocks=True).render(
-        boxes=boxes, pairs=[_facts(pair) for pair in pairs], version=VERSION, login_timeout=LOGIN_TIMEOUT
+        boxes=boxes,
+        pairs=[_facts(pair, sockets) for pair in pairs],
+        version=VERSION,
+        login_timeout=LOGIN_TIMEOUT,
     )
     to.write_text(text + "\n")
 
@@ -125,10 +132,11 @@ def _taken(words: list[str], option: str) -> str:
     return value
 
 
-def _facts(pair: Pair) -> dict[str, object]:
+def _facts(pair: Pair, sockets: Path) -> dict[str, object]:
     return {
         "name": pair.name,
         "boards": [board.name for board in pair.boards],
         "hardware-watchdogs": [board.hardware_watchdog for board in pair.boards],
         "capture": str(pair.folder / CAPTURE),
+        "wire": {box: str(end) for box, end in pair.wire(sockets).items()},
     }

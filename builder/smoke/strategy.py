@@ -71,6 +71,12 @@ class BoxStrategy(Strategy):  # type: ignore[misc]
         self._log_in()
         self.status = Status.shell
 
+    def hand_over(self) -> None:
+        """End the shell: the serial line is for a person who types; the next shell is a new login."""
+        self.console.sendline("exit")
+        self.target.deactivate(self.shell)
+        self.status = Status.on
+
     def switch_off(self) -> None:
         """Cut the power, also of a box that is broken."""
         self._off()

@@ -190,6 +190,18 @@ def sent(frames: list[Frame], kind: str, source: str) -> list[int]:
     return [at for at, frame in enumerate(frames) if frame.kind == kind and frame.ends[0] == source]
 
 
+def answered(frames: list[Frame], asking: str, answering: str) -> int:
+    """Which of the frames is the first answer to a quick mode begun in them: an older one's may be repeated late."""
+    begun: dict[bytes, str] = {}
+    for at, frame in enumerate(frames):
+        header = frame.packet[IPV4 + UDP :]
+        if frame.kind == "ike" and header[18] == QUICK_MODE:
+            first = begun.setdefault(header[20:24], frame.ends[0])
+            if first == asking and frame.ends[0] == answering:
+                return at
+    raise AssertionError("no quick mode was answered")
+
+
 def only_protected(frames: list[Frame]) -> bool:
     """Whether nothing but IKE and ESP was on the wire."""
     return kinds(frames).keys() <= {"esp", "ike", "arp"}
@@ -237,7 +249,7 @@ def test_packets_wait_for_their_tunnel(daemons: Offices, ours: str, theirs: str,
     end(b, "calls")
     # then the answering box has let nothing out in clear after its answer, though it could not send by the tunnel yet;
     frames = daemons.wire.since(mark)
-    answer = next(at for at in sent(frames, "ike", b.wan) if frames[at].packet[IPV4 + UDP + 18] == QUICK_MODE)
+    answer = answered(frames, a.wan, b.wan)
     clear = sent(frames, "icmp", theirs)
     assert clear
     assert clear[-1] < answer

@@ -43,7 +43,8 @@ allow second box dhcp ping
 allow second wan
 masquerade second wan
 """
-PPPD = """nodetach
+PPPD = """plugin pppoe.so
+nodetach
 nolog
 require-chap
 name provider

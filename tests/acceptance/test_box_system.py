@@ -11,6 +11,8 @@ ALWAYS = {"syslogd", "klogd", "sshd", "timekeeper", "watchdog"}
 # Services that a stock box does not start, and why.
 NOT_ASKED_FOR = {
     "ipsec": "no conn is in /etc/ipsec.conf",
+    "pppoe": "WAN_ADDRESS is not pppoe",
+    **{f"udhcpd{number}": "there is one LAN" for number in range(2, 9)},
     "ntpd": "no time server is set, and no DHCP server named one",
     "udhcpd": "LAN_DHCP is empty",
 }

@@ -26,6 +26,16 @@ MISTAKES = [
         "error: nothing.img: No such file or directory; name an image",
     ),
     (["provision", "--image=README.md", "--site=s.toml"], "error: README.md is no Cygnet image: it has no header; "),
+    (
+        ["flash", "--to=/dev/sdzz", "--image=x"],
+        "error: --to=/dev/sdzz: there is no such device; lsblk lists what there is",
+    ),
+    (["flash", "--to=card.img", "--image=none.img"], "error: none.img: No such file or directory; name an image that"),
+    (["flash", "--to=card.img", "--image=README.md"], "error: README.md is no Cygnet image: it has no header; ./inv b"),
+    (
+        ["flash", "--to=card.img", "--image=README.md", "--board=mt7621"],
+        "mt7621 has no disk that fits a reader, but a flash chip: ",
+    ),
     (["sbom", "--board=pc"], "No board is called 'pc'; "),
 ]
 
@@ -65,6 +75,7 @@ def test_every_task_says_what_it_does(tmp_path: Path) -> None:
         "boot",
         "smoke",
         "check",
+        "flash",
         "test",
         "size",
         "sbom",

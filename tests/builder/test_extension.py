@@ -19,6 +19,7 @@ from builder.errors import CygnetError
 from builder.image.publish import publish
 from builder.plan import Project
 from builder.settings import PROJECT, Settings, settings
+from builder.steps.engine import Engine
 from builder.steps.store import extract
 
 HELLO = '''"""hello: one program of one file."""
@@ -110,6 +111,13 @@ def test_a_new_folder_is_a_new_board_that_shares_what_has_the_same_cpu(project: 
     assert wrap.packages["python"].key == pc486.packages["python"].key
     assert wrap.packages["linux"].name == "linux:wrap"
     assert wrap.image.key != pc486.image.key
+
+
+def test_several_boards_are_one_graph(project: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(Engine, "build", lambda _, targets: asked.append([step.name for step in targets]) or {})
+    Project(project, Silent()).build_all(["pc486", "armv7"])
+    assert asked == [["image:pc486", "rootfs:pc486", "image:armv7", "rootfs:armv7"]]
 
 
 def test_a_comment_in_one_recipe_remakes_that_package_and_what_rests_on_it(project: Settings) -> None:

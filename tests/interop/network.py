@@ -160,6 +160,14 @@ class Program:
         """Whether it has not ended."""
         return self._nsenter.poll() is None
 
+    def pause(self) -> None:
+        """Let it do nothing until `go_on`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After `pause`: nsenter has stopped with it, and wakes it."""
+        self._nsenter.send_signal(signal.SIGCONT)
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Ask it to end and wait; kill it if it does not."""
         for last in (number, signal.SIGKILL):

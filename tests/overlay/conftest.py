@@ -20,6 +20,4 @@ def box(tmp_path: Path) -> Box:
     fakes.mkdir()
     for name in TOOLS:
         (fakes / name).symlink_to(shutil.which(name) or f"/bin/{name}")
-    made = Box(root, fakes)
-    made.write("etc/issue", "Cygnet\n")
-    return made
+    return Box(root, fakes)

@@ -54,26 +54,29 @@ class Box:
         return [line for line in self.read("calls").splitlines() if line.startswith(program)]
 
     def run(
-        self, argv: Sequence[str], shell: Sequence[str] = SH, **environment: str
+        self, argv: Sequence[str], shell: Sequence[str] = SH, typed: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         process = subprocess.Popen(
             [*shell, *argv],
             env=self.environment(environment),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
         try:
-            output, errors = process.communicate(timeout=30)
+            output, errors = process.communicate(typed, timeout=30)
         finally:
             # What it left running in the background ends with it.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
-    def script(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run([str(self.root / LIBRARY / name), *arguments], **environment)
+    def script(
+        self, name: str, *arguments: str, typed: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run([str(self.root / LIBRARY / name), *arguments], typed=typed, **environment)
 
     def shell(
         self, libraries: str, code: str, *arguments: str, shell: Sequence[str] = SH

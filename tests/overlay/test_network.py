@@ -151,13 +151,22 @@ def test_mask(box: Box, bits: int, mask: str) -> None:
     assert box.shell("base check network", f'mask_of {bits}; echo "$dotted"').stdout == f"{mask}\n"
 
 
+def serve(box: Box, name: str) -> None:
+    """A DHCP server, started as its supervisor does."""
+    folder = box.root / "etc/sv" / name
+    folder.mkdir(exist_ok=True)
+    if name != "udhcpd":
+        (folder / "run").symlink_to("../udhcpd/run")
+    box.run(["-c", 'cd "$1" && exec ./run', "runsv", str(folder)])
+
+
 def test_udhcpd_is_told_what_the_file_says(network: Box) -> None:
     network.fake("udhcpd")
     network.write(
         "etc/cygnet/network", "LAN_DHCP=192.168.77.100-192.168.77.199\nDNS=192.0.2.53,192.0.2.54\nDOMAIN=shop.example\n"
     )
     (network.root / "var/lib").mkdir()
-    network.run([str(network.root / "etc/sv/udhcpd/run")])
+    serve(network, "udhcpd")
     assert network.calls("udhcpd") == [f"udhcpd -f -S {network.root}/run/udhcpd.conf"]
     lines = network.read("run/udhcpd.conf").splitlines()
     for line in ("interface eth1", "start 192.168.77.100", "end 192.168.77.199", "option subnet 255.255.255.0"):
@@ -183,15 +192,9 @@ def test_every_lan_has_a_dhcp_server_of_its_own(network: Box) -> None:
     network.write("etc/cygnet/network", TWO_LANS)
     network.write("etc/cygnet/leases", LEASES)
     network.script("start")
-    # Given the service that was made at boot,
-    made = network.root / "run/service/udhcpd2"
-    assert str(made.readlink()) == "/run/sv-made/udhcpd2"
-    run = network.root / "run/sv-made/udhcpd2/run"
-    assert run.stat().st_mode & 0o111
-    assert run.read_text() == "#!/bin/sh\nexec /etc/sv/udhcpd/run LAN2\n"
-    # when it runs, then it has its own network, files and leases.
-    network.run([str(network.root / "etc/sv/udhcpd/run"), "LAN2"])
-    network.run([str(network.root / "etc/sv/udhcpd/run")])
+    assert str((network.root / "run/service/udhcpd2").readlink()) == "/etc/sv/udhcpd2"
+    for name in ("udhcpd", "udhcpd2"):
+        serve(network, name)
     lines = network.read("run/udhcpd2.conf").splitlines()
     assert lines[:4] == ["interface eth2", "start 10.2.9.1", "end 10.2.9.99", "lease_file /var/lib/udhcpd2.leases"]
     assert {"pidfile /run/udhcpd2.pid", "option subnet 255.255.0.0", "option router 10.2.0.1"} <= set(lines)

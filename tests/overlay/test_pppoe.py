@@ -32,7 +32,7 @@ def test_pppd_is_told_all_by_a_file_of_root_alone(pppoe: Box) -> None:
     lines = options.read_text().splitlines()
     # Words as the shell has them are words as pppd has them.
     assert [shlex.split(line) for line in lines[:2]] == [["user", "a@isp.example"], ["password", ODD]]
-    assert "nic-eth0.7" in lines
+    assert lines[2:4] == ["plugin pppoe.so", "nic-eth0.7"]
     assert {"persist", "maxfail 0", "ifname ppp0", "noauth"} <= set(lines)
     assert f"ip-up-script {pppoe.root}/{LIBRARY}/ppp-up" in lines
 

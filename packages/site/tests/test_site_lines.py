@@ -235,7 +235,7 @@ def paths(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | i
     return [found for name, one in items for found in [(*path, name), *paths(one, (*path, name))]]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(documents())
 def test_every_key_of_every_document_is_found(document: tuple[str, dict[tuple[str | int, ...], int]]) -> None:
     text, places = document
@@ -247,7 +247,7 @@ def test_every_key_of_every_document_is_found(document: tuple[str, dict[tuple[st
     assert {path: lines.of(path) for path in paths(read)} == {path: places[path] for path in paths(read)}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(documents(), st.integers(0), st.text("[]{}=\"'\\\n#.,a", max_size=3))
 def test_a_text_that_is_no_toml_is_no_harm(document: tuple[str, object], at: int, noise: str) -> None:
     text = document[0]

@@ -204,6 +204,7 @@ def test_keys_of_ssh(site: Read, tmp_path: Path) -> None:
         ("ssh-dss AAAA", "a public key begins with its type"),
         ("from=x " + ED25519, "a public key begins with its type"),
         ("ssh-ed25519", "this ssh-ed25519 key is damaged, or cut short: write the whole line of a .pub file"),
+        (public_key("ssh-ed25519"), "this ssh-ed25519 key is damaged, or cut short"),
         (ED25519[:-8], "this ssh-ed25519 key is damaged, or cut short"),
         (ED25519[:-1] + "!", "this ssh-ed25519 key is damaged, or cut short"),
         (ED25519.replace("ssh-ed25519 ", "ssh-rsa "), "this ssh-rsa key is damaged, or cut short"),

@@ -119,6 +119,7 @@ def test_the_program_without_docstrings_explains_itself_too() -> None:
         (["showhostkey", "--txt", ""], "--txt is an address or a name"),
         (["showhostkey", "--txt", "::1"], "--txt is an address or a name"),
         (["showhostkey", "--txt", '@"quoted"'], "--txt is an address or a name"),
+        (["showhostkey", "--for", "1.2.3"], "--for is an address or a name"),
         (["showhostkey", "--ipseckey", "--precedence", "256"], "from 0 to 255"),
         (["showhostkey", "--ipseckey", "--gateway", "1.2.3"], "--gateway is an address or a name"),
         (["pluto", "--ikeport", "0"], "from 1 to 65535"),

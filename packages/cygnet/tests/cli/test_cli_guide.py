@@ -47,7 +47,7 @@ MANUAL = [
     ("ipsec setup --showonly --restart", 0, "pluto"),
     ("ipsec rsasigkey --verbose 1024", 0, "#pubkey=0s"),
     ("ipsec newhostkey --output - --quiet --bits 1024 --hostname h.example.com", 0, ": RSA\t{"),
-    ("ipsec showhostkey --key", 0, "IN\tKEY\t0x4200 4 1"),
+    ("ipsec showhostkey --key", 0, "IN\tKEY\t16896 4 1"),
     ("ipsec showhostkey --id @nobody", 1, "choose by --id"),
     ("ipsec ranbits --quick --continuous --bytes 16", 0, "0x"),
     ("ipsec ranbits 128", 0, "_"),
@@ -126,7 +126,7 @@ def test_the_record_for_the_zone_file_looks_like_the_guides(capsys: pytest.Captu
     run("ipsec showhostkey")
     comment, record = capsys.readouterr().out.splitlines()
     assert comment.split()[:5] == [";", "RSA", "1024", "bits", "xy.example.com"]
-    assert record.split()[:6] == ["xy.example.com.", "IN", "KEY", "0x4200", "4", "1"]
+    assert record.split()[:6] == ["xy.example.com.", "IN", "KEY", "16896", "4", "1"]
 
 
 def test_what_a_road_warrior_sends_to_the_office_looks_like_the_guides(capsys: pytest.CaptureFixture[str]) -> None:

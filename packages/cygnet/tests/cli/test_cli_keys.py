@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dns.zone
 import pytest
 from cygnet.cli import hostkeys, main, newhostkey
 from cygnet.conf import load_secrets
 from cygnet.crypto.rsa import PrivateKey, PublicKey
+from cygnet.dns import records
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 KEY = PrivateKey.generate(1024)
@@ -48,12 +50,17 @@ def ipsec(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, st
 
 
 FORMS = [
-    ("", f"; {COMMENT}\nxy.example.com.\tIN\tKEY\t0x4200 4 1 {BLOB}\n"),
-    ("--key", f"; {COMMENT}\nxy.example.com.\tIN\tKEY\t0x4200 4 1 {BLOB}\n"),
+    ("", f"; {COMMENT}\nxy.example.com.\tIN\tKEY\t16896 4 1 {BLOB}\n"),
+    ("--key", f"; {COMMENT}\nxy.example.com.\tIN\tKEY\t16896 4 1 {BLOB}\n"),
     ("--left", f"\t# {COMMENT}\n\tleftid=@xy.example.com\n\tleftrsasigkey=0s{BLOB}\n"),
     ("--right", f"\t# {COMMENT}\n\trightid=@xy.example.com\n\trightrsasigkey=0s{BLOB}\n"),
     ("--txt 1.2.3.4", f'; {COMMENT}\n\tIN\tTXT\t"X-IPsec-Server(10)=1.2.3.4 {BLOB}"\n'),
     ("--txt @gw.example.com", f'; {COMMENT}\n\tIN\tTXT\t"X-IPsec-Server(10)=@gw.example.com {BLOB}"\n'),
+    (
+        "--txt 1.2.3.4 --for 192.0.2.5",
+        f'; {COMMENT}\n5.2.0.192.in-addr.arpa.\tIN\tTXT\t"X-IPsec-Server(10)=1.2.3.4 {BLOB}"\n',
+    ),
+    ("--for road.example.org", f"; {COMMENT}\nroad.example.org.\tIN\tKEY\t16896 4 1 {BLOB}\n"),
     ("--ipseckey", f"; {COMMENT}\nxy.example.com.\tIN\tIPSECKEY\t10 0 2 . {BLOB}\n"),
     ("--ipseckey --gateway 192.0.2.38", f"; {COMMENT}\nxy.example.com.\tIN\tIPSECKEY\t10 1 2 192.0.2.38 {BLOB}\n"),
     (
@@ -72,6 +79,21 @@ def test_the_public_key_in_every_form(
     capsys: pytest.CaptureFixture[str], secrets: Path, options: str, shown: str
 ) -> None:
     assert ipsec(capsys, "showhostkey", "--file", str(secrets), *options.split()) == (0, shown, "")
+
+
+RECORDS = ["--key", "--key --for 2001:db8::5", "--txt 192.0.2.1 --for 192.0.2.5", "--ipseckey --for a.example.org."]
+
+
+@pytest.mark.parametrize("options", RECORDS)
+def test_each_record_is_a_line_of_a_zone_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, options: str) -> None:
+    """As another reads zone files (dnspython); what comes out of its wire format is the key."""
+    path = write(tmp_path / "ipsec.secrets", entry(PrivateKey.generate(2048)))
+    shown = ipsec(capsys, "showhostkey", "--file", str(path), *options.split())[1]
+    zone = dns.zone.from_text(f"$TTL 60\n{shown}", origin=".", relativize=False, check_origin=False)
+    [data] = [data.to_wire() for _, _, data in zone.iterate_rdatas()]
+    key = load_secrets(path).private[0].key.public.blob
+    made = records.ipseckey(data) or records.txt(data)
+    assert data and (made.key if made else records.key(data)) == key
 
 
 def test_a_long_key_is_split_into_strings_first_before_the_key(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -23,6 +23,10 @@ from cygnet.conf import load, load_secrets
 from cygnet.connection.connection import Address
 from cygnet.connection.local import Local
 from cygnet.crypto.rsa import PrivateKey
+from cygnet.dns.cache import Answer
+from cygnet.dns.message import KEY as KEY_TYPE
+from cygnet.dns.message import TXT, Question
+from cygnet.dns.names import to_text
 from cygnet.firewall.read import parse
 from cygnet.firewall.render import render
 from cygnet.firewall.settings import DEFAULTS, Settings
@@ -122,6 +126,7 @@ def good(tmp_path: Path) -> Scene:
         xfrm=True,
         algorithm=lambda kind, name: True,
         resolve=lambda name: NAMES.get(name, []),
+        ask=lambda asked: dict.fromkeys(asked, Answer(problem="does not exist")),
         root=tmp_path,
         folder=tmp_path,
         now=NOW,
@@ -217,6 +222,23 @@ RSA = conn(
     "authby=rsasig", f"leftrsasigkey=0s{public_text(KEY.public)}", f"rightrsasigkey=0s{public_text(OTHER.public)}"
 )
 OWN = lambda scene: replace(scene, **secrets(scene.folder, key_entry(KEY)))  # noqa: E731
+
+
+def key_record(key: PrivateKey) -> bytes:
+    return b"\x42\x00\x04\x01" + key.public.blob
+
+
+def txt_record(gateway: str, key: PrivateKey) -> bytes:
+    text = f"X-IPsec-Server(10)={gateway} {public_text(key.public)}".encode()
+    return bytes((len(text),)) + text
+
+
+def answers(asked: Sequence[Question], records: dict[tuple[str, int], bytes]) -> dict[Question, Answer]:
+    """Of a name server that has these records."""
+    known = {one: records.get((to_text(one.name), one.type), b"") for one in asked}
+    return {one: Answer((data,)) if data else Answer(problem="does not exist") for one, data in known.items()}
+
+
 # What is changed on the good box; verdict; whose finding it is; words of what is wrong; words of the remedy.
 FAULTS: dict[str, tuple[Change, str, str, str, str]] = {
     "no root": (lambda scene: scene, "FAILED", "Run by root", "without root's rights", "run it as root"),
@@ -361,6 +383,14 @@ def test_what_is_wrong_is_found_and_has_its_remedy(name: str, good: Scene, monke
     assert all(problem.remedy for finding in judged for problem in finding.problems)
 
 
+def test_a_peers_key_may_be_in_the_dns(good: Scene) -> None:
+    """What proves the peer is looked up at its name, as the daemon does."""
+    scene = OWN(conn("authby=rsasig", "rightid=@peer.example")(good))
+    at_peer = {("peer.example", KEY_TYPE): key_record(OTHER)}
+    scene = replace(scene, ask=lambda asked: answers(asked, at_peer))
+    assert [finding for finding in found(scene) if finding.problems] == []
+
+
 def test_an_ignored_connection_fails_nobody(good: Scene) -> None:
     """Given a connection that nothing loads, when it could not come up, then that is a note."""
     judged = found(conn("auto=ignore", "right=192.0.2.3")(good))
@@ -374,6 +404,36 @@ def test_a_tunnel_whose_script_opens_the_firewall_needs_no_rules_before(good: Sc
         for each in found(all_of(conn("leftfirewall=yes"), rules(CLOSED.format(rules_of_ike)))(good))
         if each.problems
     ]
+
+
+CALLER = "left=192.0.2.1 leftid=@road.example.org right=%opportunistic rightrsasigkey=%dns auto=route rekey=no"
+AT_NAME, AT_ADDRESS = ("road.example.org", KEY_TYPE), ("1.2.0.192.in-addr.arpa", TXT)
+
+
+OWN_RECORDS = {
+    "all there": (CALLER, {AT_NAME: key_record(KEY), AT_ADDRESS: txt_record("192.0.2.1", KEY)}, "OK OK", ""),
+    "can call only": (CALLER, {AT_NAME: key_record(KEY)}, "OK NOTE", "this host can call, and cannot be called"),
+    "no key at the name": (CALLER, {AT_ADDRESS: txt_record("192.0.2.1", KEY)}, "FAILED OK", "KEY of road.example.org does not"),
+    "another key": (CALLER, {AT_NAME: key_record(OTHER)}, "FAILED NOTE", "is no key of this host's"),
+    "another gateway": (
+        CALLER.replace(" leftid=@road.example.org", ""),
+        {AT_ADDRESS: txt_record("192.0.2.9", KEY)}, "FAILED", "is no key of this host's",
+    ),
+    "of no use as a name": (CALLER.replace("@road.example.org", "me@example.org"), {}, "FAILED NOTE", "only names of hosts"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN_RECORDS)
+def test_own_records_in_the_dns(good: Scene, name: str) -> None:
+    """A box that meets strangers: what these find of it, at its name and at its address."""
+    conn_, records, verdicts, wrong = OWN_RECORDS[name]
+    scene = replace(good, **conns(good.folder, conn_), ask=lambda asked: answers(asked, records))
+    judged = found(OWN(scene))
+    own = [finding for finding in judged if finding.what.startswith("DNS: own key")]
+    assert [finding.verdict for finding in own] == verdicts.split()
+    assert any(wrong in problem.text for finding in own for problem in finding.problems) or not wrong
+    # What it says of peers' keys is that they are in the DNS.
+    assert not [each for each in judged if each.what.startswith("Connection") and each.problems]
 
 
 def test_the_boxs_own_policy_lets_tunnels_through(good: Scene) -> None:

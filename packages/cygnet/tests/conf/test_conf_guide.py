@@ -6,7 +6,7 @@ from base64 import b64encode
 from ipaddress import ip_address
 
 import pytest
-from cygnet.connection.connection import AuthBy, Auto, Connection, HostKind
+from cygnet.connection.connection import AuthBy, Auto, Connection, HostKind, Shunt
 from cygnet.connection.identity import Identity
 from cygnet.connection.local import Local
 
@@ -82,6 +82,8 @@ def test_an_opportunistic_standalone_system(read):
         "1.2.3.1",
     )
     assert one.auth_by is AuthBy.RSASIG
+    # Whoever has no key is spoken to in the clear.
+    assert one.failure_shunt is Shunt.PASSTHROUGH
 
 
 def test_an_opportunistic_gateway_for_subnets(read):

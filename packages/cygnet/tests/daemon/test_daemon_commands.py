@@ -180,8 +180,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     monkeypatch.setattr(whole, "Engine", Engine)
     boxes: list[Box] = []
 
-    def start(config: str = CONFIG) -> Box:
-        boxes.append(Box(tmp_path, [], config))
+    def start(config: str = CONFIG, log: list[str] | None = None) -> Box:
+        boxes.append(Box(tmp_path, [] if log is None else log, config))
         return boxes[-1]
 
     yield start
@@ -200,6 +200,20 @@ def test_at_its_start_it_loads_what_auto_says_and_names_what_it_left_out(box: Bo
     assert len([line for line in box.log if "10.1.0.0/240" in line]) == 1
     assert box.log[-1] == "Pluto initialized"
     assert (box.engine.setup.port, box.engine.nat_port) == box.ports
+
+
+def test_a_dead_daemons_socket_is_gone_before_the_next_one_is_ready(start: Callable[..., Box], tmp_path: Path) -> None:
+    """Given a daemon that was killed, while the next one starts, then nobody is told that the old one has died."""
+    socket_file, seen = tmp_path / "pluto.ctl", list[bool]()
+    socket_file.touch()
+
+    class Watch(list[str]):
+        def append(self, _line: str) -> None:
+            seen.append(socket_file.exists())
+
+    box = start(log=Watch())
+    assert seen[0] is False
+    assert box.daemon.settings.socket.exists()
 
 
 def test_route_and_start_follow_once_all_are_loaded(start: Callable[..., Box]) -> None:

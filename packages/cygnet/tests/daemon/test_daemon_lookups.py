@@ -13,7 +13,7 @@ import dns.flags
 import dns.message
 import dns.rrset
 import pytest
-from cygnet.daemon.lookups import Lookups, read_servers
+from cygnet.daemon.lookups import Lookups, look_up, read_servers
 from cygnet.dns.cache import Answer
 from cygnet.dns.message import TXT, Question
 from cygnet.dns.names import from_text
@@ -117,6 +117,14 @@ def test_servers_are_read_again_when_the_file_has_changed(tmp_path: Path) -> Non
     lookups.ask(QUESTION, found.append, 100.0)
     assert list(map(str, lookups.servers)) == ["127.0.0.1", "::1"]
     lookups.shut()
+
+
+def test_a_command_asks_and_waits(tmp_path: Path, server: int) -> None:
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    found = look_up([QUESTION], tmp_path / "resolv.conf", server)
+    assert [len(answer.data[0]) for answer in found.values()] == [9 * 201]
+    (tmp_path / "resolv.conf").write_text("")
+    assert "no name server" in look_up([QUESTION], tmp_path / "resolv.conf")[QUESTION].problem
 
 
 def test_what_resolv_conf_may_hold(tmp_path: Path) -> None:

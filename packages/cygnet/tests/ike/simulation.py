@@ -75,6 +75,8 @@ class Box:
     ) -> None:
         self.network, self.address = network, address
         self.setup, self.secrets, self.certificates = setup, secrets, certificates
+        # By which interface what it sends leaves.
+        self.exit = "ipsec0"
         self.log: list[str] = []
         self.heard: list[tuple[int, str]] = []
         self.statuses: list[int] = []
@@ -133,7 +135,7 @@ class Box:
 
     def traffic(self, source: str, destination: str) -> object:
         """What the kernel does with a packet, acquires included."""
-        outcome = self.kernel.traffic(source, destination)
+        outcome = self.kernel.traffic(source, destination, self.exit)
         self.kernel_events()
         return outcome
 

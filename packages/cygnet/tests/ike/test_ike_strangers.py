@@ -9,10 +9,12 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from cygnet.connection.connection import AuthBy, Connection, End, HostKind, Shunt
+from cygnet.connection.connection import AuthBy, Auto, Connection, End, HostKind, Shunt, Type
 from cygnet.connection.identity import Identity, IdType
+from cygnet.connection.local import Local
 from cygnet.connection.secret import RsaSecret, Secrets
 from cygnet.crypto.rsa import PrivateKey
+from cygnet.errors import CygnetError
 from cygnet.ike import strangers
 from cygnet.ike.strangers import IDLE, SHUNTED, SHUNTED_IN_DOUBT, State
 from name_server import NameServer
@@ -44,6 +46,13 @@ def opportunistic(here: str, subnet: str | None = None, **changes: Any) -> Conne
     return replace(made, **changes)
 
 
+def gateway(network: Network, here: str, key: PrivateKey) -> Box:
+    """A box with a key, whose traffic leaves by its card."""
+    box = network.box(here, secrets=Secrets(private=(RsaSecret((), key),)))
+    box.exit = "eth0"
+    return box
+
+
 def street(
     keys: Keys, names: NameServer, clients: bool = False, east: bool = True, **changes: Any
 ) -> tuple[Network, Box, Box]:
@@ -51,7 +60,7 @@ def street(
     network = Network()
     network.names = names
     for here, net, key in ((WEST, "10.1.0.0/24", keys[0]), (EAST, "10.2.0.0/24", keys[1])):
-        box = network.box(here, secrets=Secrets(private=(RsaSecret((), key),)))
+        box = gateway(network, here, key)
         if here == WEST or east:
             box.add(opportunistic(here, net if clients else None, **changes))
             box.route(OE)
@@ -92,6 +101,9 @@ def test_the_first_packet_to_a_host_with_a_key_makes_a_tunnel(rsa_keys: Keys) ->
     assert protected(east, west, EAST, WEST)
     assert (west.pairs(), east.pairs()) == (1, 1)
     assert network.bugs() == []
+    # The kernel holds packets at the trap, and looks at them again when that is put in its place anew.
+    [trap] = [one for one in west.kernel.policies.values() if one.interface]
+    assert west.kernel.puts[trap] == 2
     # Each is the gateway of the other, and the DNS was asked for no more than that.
     assert {name for name, _ in network.names.asked} == {reverse(WEST), reverse(EAST)}
 
@@ -141,6 +153,18 @@ def test_gateways_serve_the_hosts_behind_them_pair_by_pair(rsa_keys: Keys) -> No
     assert meet(west, CLIENT, "10.2.0.7") == "clear"
 
 
+def test_two_gateways_serve_hundreds_of_pairs_a_minute(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, delegated(rsa_keys), clients=True)
+    hosts = [f"10.2.0.{number}" for number in range(250)]
+    for host in hosts:
+        network.names.records[reverse(host), "TXT"] = [delegation(EAST, rsa_keys[1])]
+        west.traffic(CLIENT, host)
+        network.run(0.2)
+    network.run(5)
+    assert (west.pairs(), east.pairs(), west.isakmp()) == (250, 250, 1)
+    assert network.bugs() == []
+
+
 def test_a_caller_speaks_only_for_hosts_that_name_it(rsa_keys: Keys) -> None:
     """The record of the client points to a third party: the box that is called does not believe the caller."""
     names = delegated(rsa_keys)
@@ -170,6 +194,60 @@ def test_a_gateway_that_knows_nothing_of_it_is_no_gateway(rsa_keys: Keys) -> Non
     assert {str(sent.path.remote) for sent in west.network.from_box(west)} == {EAST, "203.0.113.66"}
 
 
+def test_who_is_clear_or_private_never_calls_and_can_be_called(rsa_keys: Keys) -> None:
+    network = Network()
+    network.names = known(rsa_keys)
+    west, east = (gateway(network, here, key) for here, key in zip((WEST, EAST), rsa_keys, strict=True))
+    west.add(opportunistic(WEST))
+    east.add(opportunistic(EAST, type=Type.PASSTHROUGH))
+    for box in (west, east):
+        box.route(OE)
+    assert east.traffic(EAST, WEST) == "clear"
+    assert network.names.asked == []
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
+    assert protected(east, west, EAST, WEST)
+    east.down(OE)
+    network.run(3)
+    assert east.traffic(EAST, WEST) == "clear"
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("group", "accepted"), [("block", False), ("clear-or-private", True)])
+def test_the_smallest_network_decides_for_a_caller_too(group: str, accepted: bool, first: bool, rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys), east=False)
+    kinds = {"block": (HostKind.ADDRESS, Type.REJECT), "clear-or-private": (HostKind.OPPORTUNISTIC, Type.PASSTHROUGH)}
+    kind, type_ = kinds[group]
+    all_, one = opportunistic(EAST), opportunistic(EAST, name=f"{group}#{WEST}/32", type=type_)
+    one = replace(one, there=replace(one.there, kind=kind, subnet=ip_network(f"{WEST}/32")))
+    for each in (all_, one) if first else (one, all_):
+        east.add(each)
+        east.route(each.name)
+    meet(west, WEST, EAST, 60)
+    assert [pair.template.connection.name for pair in east.engine.strangers.pairs.values()] == [one.name] * accepted
+    assert protected(west, east, WEST, EAST) is accepted
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_who_takes_it_down_says_so(first: bool, rsa_keys: Keys) -> None:
+    """Both ends know by which ISAKMP SA they reach the other one."""
+    network, west, east = street(rsa_keys, known(rsa_keys))
+    meet(west, WEST, EAST)
+    (west if first else east).down(OE)
+    network.run(3)
+    assert (west.pairs(), east.pairs()) == (0, 0)
+    # And the next packet is a first one again.
+    west.kernel.larval_timeout()
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
+
+
+def test_a_gateway_is_not_tried_for_ever(rsa_keys: Keys) -> None:
+    """The guide's conn says nothing of keyingtries=, which is %forever."""
+    _, west, _ = street(rsa_keys, delegated(rsa_keys), clients=True, east=False, keying_tries=0)
+    assert meet(west, CLIENT, SERVER, 600) == "clear"
+
+
 def test_a_record_that_names_ourselves_is_no_way_out(rsa_keys: Keys) -> None:
     names = delegated(rsa_keys)
     names.records[reverse(SERVER), "TXT"] = [delegation(WEST, rsa_keys[0])]
@@ -189,7 +267,7 @@ def test_a_host_with_a_name_only_can_call_and_not_be_called(rsa_keys: Keys) -> N
     own = {"id": Identity(IdType.FQDN, b"road.example.org")}
     for here, key, ends in ((WEST, rsa_keys[0], own), (EAST, rsa_keys[1], {})):
         made = opportunistic(here)
-        box = network.box(here, secrets=Secrets(private=(RsaSecret((), key),)))
+        box = gateway(network, here, key)
         box.add(replace(made, here=replace(made.here, **ends)))
         box.route(OE)
     west, east = network.boxes[WEST], network.boxes[EAST]
@@ -244,6 +322,18 @@ def test_a_key_that_changes_counts_once_the_old_records_time_is_over(rsa_keys: K
     assert west.said("was not made by the private key that belongs to the public key we have for it")
 
 
+def test_a_new_key_counts_although_the_old_isakmp_sa_stands(rsa_keys: Keys) -> None:
+    network, west, east = street(rsa_keys, known(rsa_keys))
+    meet(west, WEST, EAST)
+    network.names.records[reverse(EAST), "TXT"] = [delegation(EAST, rsa_keys[0])]
+    network.run(301)
+    east.down(OE)
+    network.run(1)
+    west.kernel.larval_timeout()
+    assert meet(west, WEST, EAST, 120) == "clear"
+    assert west.said("was not made by the private key that belongs to the public key we have for it")
+
+
 @pytest.mark.parametrize("authentic", [True, False])
 def test_authenticated_answers_can_be_demanded(authentic: bool, rsa_keys: Keys) -> None:
     names = known(rsa_keys)
@@ -278,6 +368,9 @@ def test_a_pair_ends_when_nothing_comes_any_more(rsa_keys: Keys) -> None:
     network.run(3 * IDLE)
     assert (west.pairs(), east.pairs()) == (0, 0)
     assert (west.engine.strangers.pairs, east.engine.strangers.pairs) == ({}, {})
+    west.kernel.larval_timeout()
+    meet(west, WEST, EAST)
+    assert protected(west, east, WEST, EAST)
 
 
 def test_what_a_connection_had_goes_with_it(rsa_keys: Keys) -> None:
@@ -286,6 +379,40 @@ def test_what_a_connection_had_goes_with_it(rsa_keys: Keys) -> None:
     meet(west, WEST, NOBODY)
     west.engine.delete(OE, west.network.now)
     assert (west.kernel.sas, west.kernel.policies, west.engine.strangers.pairs) == ({}, {}, {})
+
+
+def test_the_trap_is_where_the_traffic_leaves(rsa_keys: Keys) -> None:
+    """What a box says to the hosts behind it is nobody's affair, and neither is what they say to it."""
+    network, west, _ = street(rsa_keys, known(rsa_keys), clients=True, failure_shunt=Shunt.DROP)
+    assert west.kernel.traffic("10.1.0.1", CLIENT, "eth1") == "clear"
+    assert west.kernel.traffic(CLIENT, "10.1.0.1", "lo") == "clear"
+    host = network.box("192.0.2.9")
+    assert host.kernel.deliver(west.kernel, CLIENT, "10.1.0.1") == "clear"
+    assert host.kernel.deliver(west.kernel, NOBODY, CLIENT) == "refused by policy"
+    assert meet(west, CLIENT, NOBODY) == "drop"
+
+
+def test_the_trap_follows_the_address(rsa_keys: Keys) -> None:
+    """A box that starts before it has an address, and one that comes to have another."""
+    network = Network()
+    network.names = known(rsa_keys)
+    west = gateway(network, WEST, rsa_keys[0])
+    nowhere = opportunistic(WEST, auto=Auto.ROUTE)
+    nowhere = replace(nowhere, here=replace(nowhere.here, host=None, default_host=True, interface=""))
+    west.add(nowhere)
+    with pytest.raises(CygnetError, match="cannot route .* yet: there is no default route now"):
+        west.route(OE)
+    for address in (WEST, "198.51.100.77"):
+        host = ip_address(address)
+        west.engine.moved(Local({"eth0": (host,)}, "eth0", ip_address("192.0.2.254"), host), network.now)
+        assert meet(west, address, NOBODY) == "clear"
+        assert west.said_in_status(f'"{OE}": {address} -> {NOBODY} is shunted')
+    assert len(west.engine.strangers.pairs) == 1
+    assert west.traffic(WEST, EAST) == "clear"
+    # A card of the same name that is another one: the trap is at that.
+    west.kernel.index = lambda _: 77  # type: ignore[method-assign]
+    west.engine.moved(Local({"eth0": (host,)}, "eth0", ip_address("192.0.2.254"), host), network.now)
+    assert {policy.interface for policy in west.kernel.policies.values() if policy.templates} == {77}
 
 
 @pytest.fixture

@@ -83,6 +83,11 @@ KINDS = {
         f"in -s 192.0.2.2/32 -d 192.0.2.1/32 -i eth0 -p gre {IN} {MINE}",
         f"out -s 192.0.2.1/32 -d 192.0.2.2/32 -o eth0 -p gre {OUT} {MINE}",
     ),
+    "a pair of hosts, without ipsecN": (
+        "host", HOST | {"INTERFACE": "eth0"},
+        f"in -s 192.0.2.2/32 -d 192.0.2.1/32 -i eth0 {IN} {MINE}",
+        f"out -s 192.0.2.1/32 -d 192.0.2.2/32 -o eth0 {OUT} {MINE}",
+    ),
     "IPv6": (
         "client-v6", SIX,
         f"fwd -s 2001:db8:2::/64 -d 2001:db8:1::/64 -i ipsec0 {IN} {MINE}",

@@ -13,8 +13,10 @@ SHELLS = [
     for name, *rest in (("sh",), ("dash",), ("bash", "--posix"), ("busybox", "sh"))
     if (found := shutil.which(name))
 ]
-PLAYER = """#!/bin/sh
-echo "${0##*/} $*" >> "$NOTES"
+NEAR = "192.0.2.0/24"
+PLAYER = f"""#!/bin/sh
+case "$*" in *" proto kernel") case $* in *" {NEAR} "*) echo "{NEAR} dev eth0 scope link" ;; esac; exit ;; esac
+echo "${{0##*/}} $*" >> "$NOTES"
 case "$3" in get) echo "10.2.0.0 via 192.0.2.253 dev eth0 src 192.0.2.1 uid 0"; echo "    cache via nowhere" ;; esac
 case " $* " in *" $BROKEN "*) echo "RTNETLINK answers: Invalid argument" >&2; exit 2 ;; esac
 """
@@ -104,6 +106,9 @@ ROUTES = [
             "ip -4 route replace 10.2.0.0/24 via 192.0.2.253 dev eth0",
         ],
     ),
+    # The network of one of our own interfaces.
+    ("route-client", {"CONN_TYPE": "passthrough", "INTERFACE": "eth0", "PEER_CLIENT": NEAR}, []),
+    ("unroute-client", {"CONN_TYPE": "passthrough", "INTERFACE": "eth0", "PEER_CLIENT": NEAR}, []),
     ("route-client", {"CONN_TYPE": "drop"}, ["ip -4 route replace 10.2.0.0/24 dev ipsec0"]),
     ("prepare-client", {}, []),
     ("up-client", {}, []),

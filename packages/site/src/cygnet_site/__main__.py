@@ -7,11 +7,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from cygnet_site.check import problems
+from cygnet_site.check import problems_of
 from cygnet_site.errors import SiteError
 from cygnet_site.files import LEASES, PPPOE
 from cygnet_site.read import read_site
-from cygnet_site.render import File, directories, render
+from cygnet_site.render import File, directories, make
 
 USAGE = "usage: python3 -m cygnet_site apply|check FILE"
 # Parts of the network that nobody else writes: without them in the site they go.
@@ -25,10 +25,11 @@ def main(words: list[str]) -> int:
         return 2
     try:
         site = read_site(Path(words[1]))
-        if found := problems(site):
+        made = make(site)
+        if found := problems_of(site, made):
             raise SiteError.of(found)
         if words[0] == "apply":
-            apply(render(site), Path(os.environ.get("CYGNET_ROOT", "/")))
+            apply(made.files, Path(os.environ.get("CYGNET_ROOT", "/")))
     except SiteError as error:
         print(error, file=sys.stderr)
         return 1
@@ -63,7 +64,6 @@ def _write(place: Path, file: File) -> None:
     place.unlink(missing_ok=True)
     handle = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, file.mode)
     try:
-        os.fchmod(handle, file.mode)
         with open(handle, "wb", closefd=False) as out:
             out.write(file.content)
         os.fsync(handle)
@@ -74,4 +74,5 @@ def _write(place: Path, file: File) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o022)
     sys.exit(main(sys.argv[1:]))

@@ -30,6 +30,11 @@ def problems(site: Site) -> list[str]:
         made = make(site)
     except SiteError as error:
         return error.problems
+    return problems_of(site, made)
+
+
+def problems_of(site: Site, made: Made) -> list[str]:
+    """The same where it is made already."""
     return [*_clashes(site, made), *_refused(site, made), *_ipsec(site, made)]
 
 
@@ -57,11 +62,11 @@ def _refused(site: Site, made: Made) -> Iterator[str]:
 
 def _ipsec(site: Site, made: Made) -> Iterator[str]:
     """ipsec.conf and ipsec.secrets, laid as on the box."""
-    from cygnet.conf import load, load_secrets
-
     ours = {name: file for name, file in made.files.items() if name in (CONF, SECRETS) or name.startswith(IPSEC)}
     if not ours:
         return
+    from cygnet.conf import load, load_secrets
+
     with tempfile.TemporaryDirectory() as folder:
         for name, file in ours.items():
             place = Path(folder, name)

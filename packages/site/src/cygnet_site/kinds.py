@@ -56,11 +56,10 @@ def shown(value: object) -> str:
 
 def words(pattern: str, what: str, convert: Callable[[str], Any] = str) -> Kind:
     """A text in one line that fits ``pattern`` as a whole, and which ``convert`` takes (ValueError if not)."""
-    compiled = re.compile(pattern, re.ASCII)
 
     def read(value: Any) -> Any:
         try:
-            if isinstance(value, str) and compiled.fullmatch(value):
+            if isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII):
                 return convert(value)
         except ValueError:
             pass

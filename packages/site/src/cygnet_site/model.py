@@ -47,7 +47,7 @@ def key(kind: Kind | Listed | Table | Tables | Named, meaning: str, default: Any
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pppoe:
     """The account at the provider."""
 
@@ -55,7 +55,7 @@ class Pppoe:
     password: Secret = key(kinds.SECRET, "file whose first line is the password")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Port:
     """A network card, or a VLAN on one."""
 
@@ -68,7 +68,7 @@ class Port:
         return f"{self.interface}.{self.vlan}" if self.vlan else self.interface
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Wan(Port):
     """The line to the Internet. Without this table the box has none."""
 
@@ -81,7 +81,7 @@ class Wan(Port):
     pppoe: Pppoe | None = key(Table(Pppoe), 'the account, with address = "pppoe"', None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Lease:
     """A machine on a LAN that always has the same address."""
 
@@ -90,7 +90,7 @@ class Lease:
     name: str = key(kinds.HOST, "what it is called", "")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Lan(Port):
     """A network behind the box."""
 
@@ -104,7 +104,7 @@ class Lan(Port):
     leases: tuple[Lease, ...] = key(Tables(Lease), "machines with an address of their own", (), "lease")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dns:
     """Name servers; without them those that DHCP or PPPoE names."""
 
@@ -112,7 +112,7 @@ class Dns:
     domain: str = key(kinds.DOMAIN, "the search domain", "")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Ntp:
     """Time servers; without them those that DHCP names."""
 
@@ -120,14 +120,14 @@ class Ntp:
     off: bool = key(kinds.FLAG, "true: the box asks nobody for the time", False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Syslog:
     """Where the box sends its log beside keeping it."""
 
     server: Endpoint = key(kinds.ENDPOINT, "host name or IPv4 address, perhaps with :PORT")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Ssh:
     """Who may log in as root over SSH."""
 
@@ -138,7 +138,7 @@ class Ssh:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Firewall:
     """Who may talk to whom; without policy and file: the stock policy with a zone for each LAN."""
 
@@ -147,7 +147,7 @@ class Firewall:
     extra: str = key(kinds.TEXT, "lines for behind the stock policy", "")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Forward:
     """A port of the WAN that leads to a machine behind the box."""
 
@@ -159,7 +159,7 @@ class Forward:
     sources: tuple[IPv4Network, ...] = key(Listed(kinds.NETWORK), "for these networks alone", (), "from")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Ipsec:
     """Connections, in ipsec.conf(5)'s words, and the secrets that they need."""
 
@@ -177,7 +177,7 @@ class Ipsec:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Site:
     """A box. ``path`` is its file, ``lines`` where each key stands there."""
 

@@ -31,6 +31,7 @@ pppoe_options() {
 	option_word user "$user"
 	option_word password "$password"
 	cat <<-end
+		plugin pppoe.so
 		nic-$WAN
 		ifname ppp0
 		nodetach
@@ -45,6 +46,5 @@ pppoe_options() {
 		lcp-echo-interval 20
 		lcp-echo-failure 3
 		ip-up-script $R/usr/lib/cygnet/ppp-up
-		ip-down-script $R/usr/lib/cygnet/issue
 	end
 }

@@ -4,7 +4,7 @@ The key is one of ipsec.secrets(5): the one that --id names, else the one withou
 of its private half is shown. --ipseckey is RFC 4025; the other two records are those of FreeS/WAN's time.
 
     ipsec showhostkey --left
-    ipsec showhostkey --txt 192.0.2.1
+    ipsec showhostkey --txt 192.0.2.1 --for 203.0.113.5
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from cygnet.cli.hostkeys import HostKey
 
 USAGE = (
-    "ipsec showhostkey [--key|--left|--right|--txt gateway|--ipseckey|--list] [--id identity] [--file secretfile]",
+    "ipsec showhostkey [--key|--left|--right|--txt gateway|--ipseckey|--list] [--for host] [--id identity] "
+    "[--file secretfile]",
 )
 OPTIONS: Options = (
     ("--key", "", "a KEY record for a zone file (the default)"),
@@ -29,6 +30,11 @@ OPTIONS: Options = (
     ("--ipseckey", "", "an IPSECKEY record (RFC 4025)"),
     ("--gateway", "GATEWAY", "with --ipseckey: the gateway's address or name, . for none"),
     ("--precedence", "NUMBER", "with --ipseckey: 0 to 255, 10 without"),
+    (
+        "--for",
+        "HOST",
+        "whose record it is: a name, or an address for the reverse map; without, that in the key's comment",
+    ),
     ("--list", "", "one line for each key of the file"),
     ("--id", "IDENTITY", "the key with this label, instead of the one without"),
     ("--file", "FILE", "another file than /etc/ipsec.secrets"),
@@ -43,23 +49,27 @@ def run(words: list[str]) -> int:
     formats = [name for name in FORMATS if name in given] or ["--key"]
     if len(formats) > 1:
         raise UsageError(f"ipsec showhostkey: {' and '.join(formats)} exclude each other")
-    checks = _record_options(given)
+    checks, owner = _record_options(given), _owner(given.get("--for", ""))
     from cygnet.cli.hostkeys import describe, keys_of, pick
 
     path = Path(given.get("--file", f"{confdir()}/ipsec.secrets"))
     if formats[0] == "--list":
         print("\n".join(_listed(describe(entry), entry.where) for entry in keys_of(path)))
         return 0
-    print("\n".join(shown(formats[0], pick(path, given.get("--id", "")), given.get("--txt", ""), checks)))
+    key = pick(path, given.get("--id", ""))
+    print("\n".join(shown(formats[0], key, given.get("--txt", ""), checks, owner)))
     return 0
 
 
-def shown(form: str, key: HostKey, txt: str, ipseckey: str) -> list[str]:
-    """A key in one of FORMATS. ``txt``: the gateway, ``ipseckey``: what stands before the key, in such a record."""
+def shown(form: str, key: HostKey, txt: str, ipseckey: str, owner: str = "") -> list[str]:
+    """A key in one of FORMATS. ``txt``: the gateway, ``ipseckey``: what stands before the key, in such a record.
+
+    ``owner``: the record's name; "" is the host's own, and none for TXT, of which a gateway has many.
+    """
     from cygnet.cli.hostkeys import public_text
 
     text = public_text(key.public)
-    name = key.host.rstrip(".") + "."
+    name = owner or key.host.rstrip(".") + "."
     if form in ("--left", "--right"):
         side = form[2:]
         identity = key.identity or (f"@{key.host}" if "." in key.host else "")
@@ -67,10 +77,10 @@ def shown(form: str, key: HostKey, txt: str, ipseckey: str) -> list[str]:
         return [*comment, *([f"\t{side}id={identity}"] if identity else []), f"\t{side}rsasigkey=0s{text}"]
     comment = [f"; {key.comment}"] if key.comment else []
     if form == "--txt":
-        return [*comment, "\tIN\tTXT\t" + _strings(f"X-IPsec-Server(10)={txt}", text)]
+        return [*comment, f"{owner}\tIN\tTXT\t" + _strings(f"X-IPsec-Server(10)={txt}", text)]
     if form == "--ipseckey":
         return [*comment, f"{name}\tIN\tIPSECKEY\t{ipseckey} {text}"]
-    return [*comment, f"{name}\tIN\tKEY\t0x4200 4 1 {text}"]
+    return [*comment, f"{name}\tIN\tKEY\t16896 4 1 {text}"]
 
 
 def _listed(key: HostKey, where: str) -> str:
@@ -97,6 +107,17 @@ def _record_options(given: dict[str, str]) -> str:
     if kind in (1, 2):
         _address("--gateway", gateway, 4 if kind == 1 else 6)
     return f"{precedence} {kind} 2 {gateway}"
+
+
+def _owner(host: str) -> str:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).reverse_pointer + "."
+    except ValueError:
+        if host and not is_name(host):
+            raise UsageError(f'ipsec showhostkey: --for is an address or a name, not "{host}"') from None
+        return host and host.rstrip(".") + "."
 
 
 def is_name(text: str) -> bool:

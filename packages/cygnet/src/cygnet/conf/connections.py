@@ -11,11 +11,12 @@ from cygnet.conf.ends import OTHER, Draft, check_end, check_families, make_end, 
 from cygnet.conf.parameters import CONN
 from cygnet.conf.sections import Setting
 from cygnet.conf.values import Scope
-from cygnet.connection.connection import AuthBy, Connection, DpdAction, HostKind, Type
+from cygnet.connection.connection import AuthBy, Connection, DpdAction, HostKind, Shunt, Type
 from cygnet.connection.local import follow
 from cygnet.crypto.transforms import GROUPS
 
 DPD_DELAY = 30.0
+STRANGERS = (HostKind.OPPORTUNISTIC, HostKind.OPPORTUNISTIC_GROUP)
 _R = TypeVar("_R")
 
 
@@ -39,6 +40,9 @@ def build(name: str, where: str, settings: Mapping[str, Setting], scope: Scope, 
     _check(draft)
     fields = {key: value for key, value in draft.values.items() if key in Connection.__dataclass_fields__}
     made = Connection(name, make_end(draft, here), make_end(draft, there), where=where, **fields)
+    # Who has no key is spoken to as before, unless the file says otherwise.
+    if made.there.kind in STRANGERS and "failureshunt" not in settings:
+        made = replace(made, failure_shunt=Shunt.PASSTHROUGH)
     return follow(made, scope.local)
 
 

@@ -31,7 +31,7 @@ from cygnet.ike.engine import Engine
 from cygnet.ike.path import Path
 from cygnet.kernel.changes import Changes
 from cygnet.kernel.interface import Acquire, Event, Expire, Mapping
-from cygnet.tunnel.tunnels import Tunnels
+from cygnet.tunnel.tunnels import TRAPPED, Tunnels
 
 ROUTED = (Auto.ROUTE, Auto.START)
 # Between the name of a policy group and a network of it.
@@ -48,6 +48,8 @@ class Daemon:
         with contextlib.ExitStack() as undo:
             lock = Lock(settings.lock)
             undo.callback(lock.release)
+            # A dead daemon's: who waits for one is not to take it for this one's.
+            settings.socket.unlink(missing_ok=True)
             log(f"Starting Pluto (Cygnet {__version__})")
             self._configure(undo)
             self._serve(undo)
@@ -160,7 +162,7 @@ class Daemon:
 
     def _route(self, connection: Connection, _now: float) -> None:
         """A peer that can be anyone has no traffic to wait for."""
-        if connection.there.kind in (HostKind.ADDRESS, HostKind.OPPORTUNISTIC):
+        if connection.there.kind in TRAPPED:
             self.tunnels.route(connection)
 
     def _start(self, connection: Connection, now: float) -> None:

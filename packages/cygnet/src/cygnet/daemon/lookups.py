@@ -9,13 +9,14 @@ import functools
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
 from cygnet.connection.connection import Address
+from cygnet.dns.cache import Answer
 from cygnet.dns.message import Question
 from cygnet.dns.resolver import Done, Resolver
 from cygnet.kernel.interface import KernelError
@@ -122,6 +123,20 @@ class Lookups(Resolver):
             whole = 2 + int.from_bytes(attempt.heard[:2], "big")
             if len(attempt.heard) >= max(whole, 3):
                 self.received(ticket, bytes(attempt.heard[2:whole]), time.monotonic())
+
+
+def look_up(asked: Sequence[Question], servers: Path = RESOLV_CONF, port: int = PORT) -> dict[Question, Answer]:
+    """Ask, and wait for all answers: for a command, which does nothing else meanwhile."""
+    found: dict[Question, Answer] = {}
+    with selectors.DefaultSelector() as selector:
+        lookups = Lookups(selector, lambda _: None, servers, port)
+        for question in asked:
+            lookups.ask(question, functools.partial(found.__setitem__, question), time.monotonic())
+        while (deadline := lookups.next_deadline()) is not None:
+            for key, mask in selector.select(max(deadline - time.monotonic(), 0)):
+                key.data(mask)
+            lookups.run_timers(time.monotonic())
+    return found
 
 
 def read_servers(file: Path) -> list[Address]:

@@ -91,6 +91,8 @@ class _Family:
         for one in self.policy.masquerades if self.version == 4 else ():
             for came, goes in product(self.came(one.origin), self.goes(one.target)):
                 rules.append(f"-A passing {came}{goes}{_note(one.where)}-j MARK --set-xmark {MASQUERADE}")
+                # A packet that waited at a trap comes out of it unknown, and would keep its own address.
+                rules.append(f"-A POSTROUTING {goes}-m mark --mark {MASQUERADE} {CLEAR_OUT} {LOST}")
         chains = {"INPUT": "arriving", "FORWARD": "passing", "OUTPUT": "leaving"}
         return [*_chains(*chains.values()), *(f"-A {name} -j {chain}" for name, chain in chains.items()), *rules]
 

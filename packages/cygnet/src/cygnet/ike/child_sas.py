@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 # A finished quick mode answers copies of the peer's last message for this long.
 REMEMBERED = 120.0
+# So many of one peer are remembered; a gateway of many strangers has more in that time.
+MOST_REMEMBERED = 100
 # A peer that has started anew, or elsewhere, has this long to bring its tunnel up again.
 HANDED_OVER = 60.0
+FINISHED = ("STATE_QUICK_I2", "STATE_QUICK_R2")
 FIRST_SPI = 0x1000
 FIRST_CPI, LAST_CPI = 0x100, 0xEFFF
 
@@ -66,6 +69,11 @@ class ChildSas:
         name, under_way = live.connection.name, (q for found in self.quicks.values() for q in found.values())
         return any(quick.state == "STATE_QUICK_R1" and quick.live.connection.name == name for quick in under_way)
 
+    def busy(self, live: Live) -> bool:
+        """Whether a life has SAs, or is about to."""
+        quicks = (quick for found in self.quicks.values() for quick in found.values())
+        return bool(live.children) or any(quick.live is live and quick.state not in FINISHED for quick in quicks)
+
     def lives_for(self, sa: IsakmpSa, ours: Selector, theirs: Selector) -> list[Live]:
         """The connections that are for this traffic. Raises Refused."""
         return self.engine.roster.for_traffic(sa, ours, theirs, self.engine.setup.virtual_private)
@@ -101,6 +109,9 @@ class ChildSas:
             for old in [old for old in one.children if old.lost and old.sa.theirs == child.sa.theirs]:
                 self.remove(one, old, old.lost, tell_peer=False)
         self.engine.timers.at(self.engine.now + REMEMBERED, lambda: self.forget(quick))
+        finished = [one for one in self.quick_modes(quick.sa) if one.state in FINISHED]
+        if len(finished) > MOST_REMEMBERED:
+            self.forget(finished[0])
         self.engine.initiation.stands(live)
 
     def failed(self, quick: QuickMode, reason: str) -> None:

@@ -51,7 +51,7 @@ class Directory:
             return []
         known = self.answers(sa, questions(identity))
         believed = {one: answer for one, answer in known.items() if answer.authentic or not connection.dnssec}
-        if found := _keys(identity, believed):
+        if found := keys_at(identity, believed):
             return [PublicKey.from_blob(blob) for blob in found]
         doubtful = any(answer.data for answer in known.values()) and not any(one.data for one in believed.values())
         said = [f"{subject(question)} {answer.problem}" for question, answer in known.items() if answer.problem]
@@ -113,8 +113,8 @@ def _at(name: Name, *types: int) -> list[Question]:
     return [Question(name, kind) for kind in types]
 
 
-def _keys(identity: Identity, answers: Mapping[Question, Answer]) -> list[bytes]:
-    """A record that names another gateway has that one's key."""
+def keys_at(identity: Identity, answers: Mapping[Question, Answer]) -> list[bytes]:
+    """The keys of an identity. A record that names another gateway has that one's key."""
     data = {question.type: answer.data for question, answer in answers.items()}
     own: set[Address | Name | None] = {None, *(question.name for question in answers)}
     if identity.type in _ADDRESSES:

@@ -12,6 +12,9 @@ from cygnet.ike.contacts import Contact
 from cygnet.ike.timers import Timer
 from cygnet.tunnel.child import ChildSa
 
+NEGOTIATED = (Type.TUNNEL, Type.TRANSPORT)
+# As FreeS/WAN's own opportunistic conns have it.
+STRANGERS_TRIES = 3
 Report = Callable[[int, str], None]
 Done = Callable[[int], None]
 
@@ -101,7 +104,13 @@ def pair_of(template: Connection, gateway: Address, end: End, ours: Selector, th
     """The life of two hosts that an opportunistic connection brings together over ``gateway``."""
     there = replace(end, host=gateway, subnet=theirs.network, protocol=theirs.protocol, port=theirs.port)
     here = replace(template.here, subnet=ours.network, protocol=ours.protocol, port=ours.port)
-    return Live(replace(template, here=here, there=there), f"{pair_words(ours, theirs)}{gateway}")
+    # For ever would be a packet that is neither protected nor passed on.
+    tries = template.keying_tries or STRANGERS_TRIES
+    type_ = template.type if template.type in NEGOTIATED else Type.TUNNEL
+    return Live(
+        replace(template, here=here, there=there, type=type_, keying_tries=tries),
+        f"{pair_words(ours, theirs)}{gateway}",
+    )
 
 
 def pair_words(ours: Selector, theirs: Selector) -> str:
@@ -110,5 +119,5 @@ def pair_words(ours: Selector, theirs: Selector) -> str:
 
 
 def is_negotiated(connection: Connection) -> bool:
-    """Whether it is a tunnel or transport connection, not a plain policy."""
-    return connection.type in (Type.TUNNEL, Type.TRANSPORT)
+    """Whether it is a tunnel or transport connection or one that strangers may call: no plain policy."""
+    return connection.type in NEGOTIATED or connection.there.strangers

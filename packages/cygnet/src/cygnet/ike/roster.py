@@ -98,16 +98,18 @@ class Roster:
         made = pair_of(template.connection, gateway, end, ours, theirs)
         for live in self.instances:
             if live.instance == made.instance and live.connection.name == made.connection.name:
+                # Its key may be another one by now.
+                live.connection = live.connection if live.children else made.connection
                 return live
         if len(self.instances) >= MOST_INSTANCES:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
         self.instances.append(made)
         return made
 
-    def has_pair(self, template: Connection, ours: Selector, theirs: Selector) -> bool:
-        """Whether two hosts have a life already, as the peer is bringing them together just now."""
-        words = pair_words(ours, theirs)
-        return any(one.instance.startswith(words) for one in self.instances if one.connection.name == template.name)
+    def pairs(self, template: Connection, ours: Selector, theirs: Selector) -> list[Live]:
+        """The lives of two hosts; one without SAs stays as long as an ISAKMP SA of its own does."""
+        words, name = pair_words(ours, theirs), template.name
+        return [one for one in self.instances if one.connection.name == name and one.instance.startswith(words)]
 
     def serving(self, live: Live, sa: IsakmpSa, ours: Selector, theirs: Selector) -> Live:
         """Whose the SAs for this traffic are: of strangers each pair of hosts has a life of its own."""
@@ -125,7 +127,8 @@ class Roster:
         """The connections that are for this traffic with the peer of ``sa``, that of phase 1 first. Raises Refused."""
         lives = [sa.live, *(live for live in self.lives.values() if live is not sa.live)]
         known = [live for live in lives if self._same_peer(live, sa)]
-        if found := [live for live in known if _fits(live.connection, sa, ours, theirs, private)]:
+        fits = [live for live in known if _fits(live.connection, sa, ours, theirs, private)]
+        if found := [live for live in fits if self._decides(live.connection, ours, theirs)]:
             return found
         have = ", ".join(_words(live.connection) for live in known[:SHOWN])
         raise Refused(
@@ -133,6 +136,13 @@ class Roster:
             f"no connection is for traffic between {ours} here and {theirs} at {sa.peer.id}; "
             f"with this peer we have: {have}",
         )
+
+    def _decides(self, connection: Connection, ours: Selector, theirs: Selector) -> bool:
+        """Whether no other policy group, or shunt, has a smaller network with the stranger in it."""
+        others = [live.connection for live in self.lives.values()] if connection.there.strangers else []
+        rivals = [one for one in others if one.there.strangers or not is_negotiated(one)]
+        size = max((_size(one) for one in rivals if _holds(one, ours, theirs)), default=0)
+        return not others or _size(connection) >= size
 
     def _same_peer(self, live: Live, sa: IsakmpSa) -> bool:
         """Whether a connection is with the very peer that phase 1 proved."""
@@ -149,7 +159,7 @@ class Roster:
 def _fits(connection: Connection, sa: IsakmpSa, ours: Selector, theirs: Selector, private: tuple[Network, ...]) -> bool:
     mine = connection.here.selector
     if connection.there.strangers:
-        return mine is not None and _are_hosts(ours, theirs) and mine.holds(ours) and _is_for(connection, theirs)
+        return _are_hosts(ours, theirs) and _holds(connection, ours, theirs)
     if mine is None or not _same(mine, ours):
         return False
     end = connection.there
@@ -170,10 +180,15 @@ def _are_hosts(*selectors: Selector) -> bool:
     return all(one.network.num_addresses == 1 for one in selectors)
 
 
-def _is_for(connection: Connection, theirs: Selector) -> bool:
-    """Whether an opportunistic connection is for a stranger at this address."""
-    everyone = connection.there.subnet
-    return everyone is None or Selector(everyone).holds(theirs)
+def _holds(connection: Connection, ours: Selector, theirs: Selector) -> bool:
+    """Whether a connection for a whole network is for this traffic; without a network it is for everybody's."""
+    mine, everyone = connection.here.selector, connection.there.subnet
+    return mine is not None and mine.holds(ours) and (everyone is None or Selector(everyone).holds(theirs))
+
+
+def _size(connection: Connection) -> int:
+    """Of its network: the more bits are fixed, the smaller."""
+    return connection.there.subnet.prefixlen if connection.there.subnet else 0
 
 
 def _same(mine: Selector, asked: Selector) -> bool:

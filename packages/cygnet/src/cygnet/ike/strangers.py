@@ -86,11 +86,9 @@ class Strangers:
         """Traffic between two hosts met the trap of an opportunistic connection."""
         ours, theirs = (host_selector(one.network[0]) for one in (event.source, event.destination))
         pair = Pair(template, ours, theirs)
-        if (
-            pair.key in self.pairs
-            or self._engine.roster.has_pair(template.connection, ours, theirs)
-            or not self._room()
-        ):
+        lives = self._engine.roster.pairs(template.connection, ours, theirs)
+        # The peer may be bringing them together just now.
+        if pair.key in self.pairs or any(map(self._engine.children.busy, lives)) or not self._room():
             return
         self.pairs[pair.key] = pair
         self._look_up(pair)

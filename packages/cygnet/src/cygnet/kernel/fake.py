@@ -6,6 +6,7 @@ the same keys and want the packet that way.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
@@ -30,12 +31,16 @@ def name(policy: Policy) -> Name:
 
 @dataclass
 class FakeKernel:
-    """``calls``: what was asked, by method name. ``clock`` ages SAs: the newest of a reqid is the one in use."""
+    """``calls``: what was asked, by method name; ``puts``: how often each policy was put in its place.
+
+    ``clock`` ages SAs: the newest of a reqid is the one in use.
+    """
 
     sas: dict[SaKey, Sa] = field(default_factory=dict)
     policies: dict[Name, Policy] = field(default_factory=dict)
     paths: dict[Address, tuple[str, Address | None]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    puts: Counter[Policy] = field(default_factory=Counter)
     clock: int = 1_000_000
     owner: ours.Owner = ours.DAEMON
     _counters: dict[SaKey, SaCounters] = field(default_factory=dict)
@@ -113,6 +118,7 @@ class FakeKernel:
         if there and not self.owner.has(there):
             raise KernelError(f"the kernel has a policy for {policy.source} already, of another owner")
         self.policies[name(policy)] = policy
+        self.puts[policy] += 1
 
     def delete_policy(self, policy: Policy) -> None:
         self._called("delete_policy")

@@ -47,6 +47,12 @@ class PolicyBook:
                 self._change(after, before)
             raise
 
+    def renew(self, owner: Owner) -> None:
+        """Put the traps of an owner that are in force in their places again: the kernel looks at what waits there."""
+        for policy in self.claimed(owner):
+            if policy.templates and policy == _winner(self._rivals[_name(policy)].values()):
+                self._kernel.put_policy(policy)
+
     def _register(self, owner: Owner, had: Sequence[Policy], wanted: tuple[Policy, ...]) -> None:
         for policy in had:
             rivals = self._rivals[_name(policy)]

@@ -9,6 +9,7 @@ The wall beside it stops what a route leads elsewhere, so that nothing depends o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from cygnet.connection.connection import Address, Type
 from cygnet.connection.selector import Selector
@@ -36,10 +37,17 @@ def protect_inbound(span: Span, reqid: int, if_id: int, mark: int, at_rest: bool
     return policies + (guards(span) if if_id else [])
 
 
-def protect_outbound(span: Span, reqid: int, if_id: int, mark: int, at_rest: bool = False) -> list[Policy]:
+def protect_outbound(
+    span: Span, reqid: int, if_id: int, mark: int, at_rest: bool = False, interface: int = 0
+) -> list[Policy]:
     """What goes is protected; while there is no SA it is held back, and asks for one (the trap)."""
     templates = _outward(span, reqid)
-    return [_policy(Direction.OUT, span, _kind(at_rest), templates=templates, if_id=if_id, mark=mark)]
+    return [_policy(Direction.OUT, span, _kind(at_rest), Action.ALLOW, templates, if_id, mark, interface)]
+
+
+def at_home(span: Span) -> list[Policy]:
+    """What our own networks send each other, and us, comes in the clear where strangers must not."""
+    return [_policy(way, replace(span, theirs=span.ours), _SHUNT) for way in _INBOUND]
 
 
 def doorway(

@@ -23,13 +23,15 @@ from cygnet.tunnel.associations import inbound_sas, outbound_sas, sa_key
 from cygnet.tunnel.book import PolicyBook
 from cygnet.tunnel.child import ChildSa
 from cygnet.tunnel.paths import Paths
-from cygnet.tunnel.policies import doorway, protect_inbound, protect_outbound, shunt
+from cygnet.tunnel.policies import at_home, doorway, protect_inbound, protect_outbound, shunt
 from cygnet.tunnel.registry import Registry
 from cygnet.tunnel.route import SHUNTS, Route, Routing, Span, span_of_child, span_of_connection
 from cygnet.updown.call import Occasion, Updown
 
 Undo = list[Callable[[], object]]
 _FAILURE = {Shunt.PASSTHROUGH: Type.PASSTHROUGH, Shunt.DROP: Type.DROP, Shunt.REJECT: Type.REJECT}
+# Whose traffic can ask for a tunnel.
+TRAPPED = (HostKind.ADDRESS, HostKind.OPPORTUNISTIC)
 _PRECEDENCE = (Routing.UP, Routing.TRAP, Routing.FAILED, Routing.UNROUTED)
 
 
@@ -68,7 +70,8 @@ class Tunnels:
 
     def route(self, connection: Connection) -> None:
         """Lay the trap, or the shunt of a connection that is nothing else; then set the route to it."""
-        if (reason := away(connection)) and not (connection.here.default_host and connection.here.subnet):
+        waits = connection.here.default_host and connection.here.subnet and not connection.there.strangers
+        if (reason := away(connection)) and not waits:
             raise KernelError(f'cannot route "{connection.name}" yet: {reason}')
         span = span_of_connection(connection)
         if span is None:
@@ -94,7 +97,7 @@ class Tunnels:
         routes = self._registry.of_connection(connection.name)
         for route in routes:
             self._move(route, replace(connection, there=route.connection.there) if route.instance else connection)
-        if not routes and connection.auto in (Auto.ROUTE, Auto.START) and connection.there.kind is HostKind.ADDRESS:
+        if not routes and connection.auto in (Auto.ROUTE, Auto.START) and connection.there.kind in TRAPPED:
             self.route(connection)
 
     def relay(self) -> None:
@@ -102,7 +105,7 @@ class Tunnels:
         for route in self._registry.everything():
             if route.path:
                 self._attempt(partial(self._paths.keep, route))
-            if route.routed and route.if_id:
+            if (route.routed and route.if_id) or _is_for_strangers(route):
                 # The doors are at interfaces, which may be others of the same name by now.
                 self._attempt(partial(self._again, route))
             if route.routed and route.connection.type is Type.PASSTHROUGH:
@@ -132,6 +135,7 @@ class Tunnels:
             self._add_sas(outbound_sas(child, route.reqid, route.if_id, self._hide_tos), undo)
             self._switch(route, child, undo)
         route.routing = Routing.UP
+        self._release(child.connection, child.instance)
 
     def hush(self, child: ChildSa) -> None:
         """Send by this child no more, yet go on receiving: the other end may not have changed over. Never raises."""
@@ -187,6 +191,12 @@ class Tunnels:
         span = Span(ours, theirs, here, theirs.network[0], type_.value, ())
         policies = shunt(span, type_, 0, connection.mark)
         self._book.claim((connection.name, f"{instance} shunt", Direction.OUT), policies)
+        self._release(connection)
+
+    def _release(self, connection: Connection, instance: str = "") -> None:
+        """Packets between strangers wait at the trap for all, or at that of their pair."""
+        for each in dict.fromkeys(("", instance)) if connection.there.strangers else ():
+            self._attempt(partial(self._book.renew, (connection.name, each, Direction.OUT)))
 
     def unshunt(self, connection: Connection, instance: str) -> None:
         """The opposite. Never raises."""
@@ -267,6 +277,7 @@ class Tunnels:
             self._claim(route, Direction.OUT, self._shunt(route, connection.type), undo)
         else:
             inbound = [] if _is_open(connection) else protect_inbound(span, *_numbers(route), at_rest=True)
+            inbound += at_home(span) if inbound and connection.there.strangers else []
             self._claim(route, Direction.IN, inbound, undo)
             self._claim(route, Direction.OUT, self._trap(route), undo)
 
@@ -284,7 +295,14 @@ class Tunnels:
         self._claim(route, Direction.OUT, [*within, *doorway(route, self._kernel.index)], undo)
 
     def _trap(self, route: Route) -> list[Policy]:
-        within = protect_outbound(route.span, *_numbers(route), at_rest=True)
+        """Strangers are met on the way out only: what the box says to its own hosts is not asked about.
+
+        A pair of them that waits goes before the shunt of clear-or-private.
+        """
+        strange, everyone = route.connection.there.strangers, _is_for_strangers(route)
+        exit_ = self._kernel.index(route.interface) if everyone else 0
+        at_rest = everyone or not strange
+        within = protect_outbound(route.span, *_numbers(route), at_rest=at_rest, interface=exit_)
         return [*within, *doorway(route, self._kernel.index, at_rest=True)]
 
     def _shunt(self, route: Route, type_: Type) -> list[Policy]:
@@ -347,7 +365,7 @@ class Tunnels:
     def _move(self, route: Route, connection: Connection) -> None:
         before = replace(route)
         self._registry.move(route, connection)
-        if not route.routed or route.children:
+        if route.children or not (route.routed or _is_for_strangers(route)):
             return
         with self._all_or_nothing() as undo:
             undo.append(lambda: _place(route, before))
@@ -389,6 +407,11 @@ class Tunnels:
 def _is_open(connection: Connection) -> bool:
     """Whether strangers may also come in the clear."""
     return connection.there.strangers and connection.failure_shunt in (Shunt.NONE, Shunt.PASSTHROUGH)
+
+
+def _is_for_strangers(route: Route) -> bool:
+    """Whether it is no pair of hosts, but what pairs are made of."""
+    return route.connection.there.strangers and not route.instance
 
 
 def _place(route: Route, before: Route) -> None:

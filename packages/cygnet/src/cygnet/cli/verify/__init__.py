@@ -84,6 +84,7 @@ def files(scene: Scene, config: Path, secrets: Path) -> Iterator[Finding]:
 
 def look(config: Path, secrets: Path, base: str) -> Scene:
     """The machine that this runs on. Raises ConfError where the configuration cannot be read at all."""
+    from cygnet.daemon.lookups import look_up
     from cygnet.kernel.links import read_local
     from cygnet.why import host, netfilter
 
@@ -102,6 +103,7 @@ def look(config: Path, secrets: Path, base: str) -> Scene:
         xfrm=has_xfrm(),
         algorithm=has_algorithm,
         resolve=resolve,
+        ask=look_up,
         folder=config.parent,
     )
 

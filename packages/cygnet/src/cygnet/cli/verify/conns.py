@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cygnet.cli.verify.names import in_dns
 from cygnet.cli.verify.scene import Finding, Problem, Scene
 from cygnet.connection.connection import AuthBy, Auto, Connection, End, HostKind, Type
 from cygnet.connection.identity import Identity
@@ -111,9 +112,11 @@ def _own_key(scene: Scene, one: Connection) -> Iterator[Problem]:
 
 def _peer_key(scene: Scene, one: Connection) -> Iterator[Problem]:
     """Something to know the peer by."""
-    if not _by(one, AuthBy.RSASIG) or one.there.public_keys or one.there.cert:
+    if not _by(one, AuthBy.RSASIG) or one.there.public_keys or one.there.cert or one.there.strangers:
         return
     if any((scene.folder / "ipsec.d/cacerts").glob("*")):
+        return
+    if one.there.keys_from_dns and one.there.identity and in_dns(scene, one.there.identity)[0]:
         return
     side = one.there.side
     text = f"{one.where}: nothing is known to prove the peer's identity by: no key, no certificate, no CA"

@@ -5,7 +5,7 @@ A finding without problems is OK. A problem comes with its remedy; those that ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,8 @@ from cygnet.connection.connection import Address, Auto, Connection, Type
 from cygnet.connection.local import DEFAULT_ROUTE, Local
 from cygnet.connection.secret import Secrets
 from cygnet.connection.selector import Network
+from cygnet.dns.cache import Answer
+from cygnet.dns.message import Question
 from cygnet.why.host import Link, Way
 from cygnet.why.netfilter import Firewall
 
@@ -50,6 +52,7 @@ class Scene:
     ``attached``: the networks that its interfaces are in, with the interface. ``switch``: a setting of /proc/sys/net.
     ``firewall``: of an IP version; raises NetfilterError. ``has``: whether there is a program.
     ``xfrm``: whether the kernel answers to that netlink; ``algorithm``: whether it has one, None: not known.
+    ``ask``: what the DNS answers to questions.
     """
 
     configuration: Configuration
@@ -65,6 +68,7 @@ class Scene:
     xfrm: bool
     algorithm: Callable[[str, str], bool | None]
     resolve: Callable[[str], object]
+    ask: Callable[[Sequence[Question]], Mapping[Question, Answer]]
     root: Path = Path("/")
     folder: Path = Path("/etc")
     now: datetime = field(default_factory=lambda: datetime.now(UTC))

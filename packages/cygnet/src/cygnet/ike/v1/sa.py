@@ -86,7 +86,9 @@ class IsakmpSa:
         if (mine.here.host, mine.here.identity) != (other.here.host, other.here.identity):
             return False
         same_method = proved in METHODS[other.auth_by] if proved else mine.auth_by is other.auth_by
-        return same_method and (proved is Auth.PRESHARED or _keys(mine) == _keys(other))
+        known = other.there.public_keys
+        same_key = self.peer.key in known if self.peer.key and known else _keys(mine) == _keys(other)
+        return same_method and (proved is Auth.PRESHARED or same_key)
 
     def header(self, exchange: int, message_id: int = 0, flags: int = 0) -> Header:
         """A header for a message of this SA; the first payload's type is filled in by `seal` and `clear`."""

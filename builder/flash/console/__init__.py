@@ -1,0 +1,97 @@
+"""Flashing a board over its serial console, by what its boot loader can do.
+
+`line` is the serial line, `reach` comes to the boot loader's prompt, `prompt` types commands there, `transfer` brings
+bytes into the board's RAM (`tftp`, `modem`), `pieces` says what is written where, `uboot` does it, `up` waits for the
+box.  The commands themselves stand in the board's board.toml, [monitor].  `combios` is another monitor, which starts
+a card and cannot write one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder.boards import Board
+from builder.errors import CygnetError
+from builder.flash.console import combios
+from builder.flash.console.line import Line
+from builder.flash.console.patience import PATIENCE, Patience
+from builder.flash.console.pieces import pieces
+from builder.flash.console.tftp import PORT
+from builder.flash.console.transfer import Transfer, Ymodem, over_network
+from builder.flash.console.uboot import Writer
+from builder.flash.console.up import wait_until_up
+from builder.flash.options import Console, Options
+from builder.image.loaders import LOADERS
+from builder.image.loaders.loader import render
+from builder.image.loaders.uimage import COMMANDS
+from builder.progress import progress
+from builder.settings import settings
+
+SPEEDS = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+
+
+def flash_by_console(board: Board, image: Path, to: str, options: Options) -> None:
+    """Put ``image`` on the board at the other end of ``to``, which pyserial's serial_for_url takes."""
+    with progress() as shown:
+        put(board, image, to, options, shown.say)
+
+
+def put(
+    board: Board, image: Path, to: str, options: Options, say: Callable[[str], None],
+    patience: Patience = PATIENCE, port: int = PORT,
+) -> None:  # fmt: skip
+    """The same for those who tell their user themselves; ``port``: where TFTP is served."""
+    log, wishes = settings().logs / "flash-console.log", options.console
+    if board.need_monitor().name == "combios":
+        start = functools.partial(combios.start, board, wishes, patience, say)
+    else:
+        start = functools.partial(_put, board, image, options, say, patience, port)
+    with Line(to, _speed(board, wishes), log) as line:
+        start(line)
+        say("the board starts; waiting until the box is up")
+        wait_until_up(line, board, patience, str(log))
+        say("the box is up")
+
+
+def _put(
+    board: Board, image: Path, options: Options, say: Callable[[str], None], patience: Patience, port: int, line: Line
+) -> None:
+    """By U-Boot. The image is looked at before a byte is typed."""
+    wishes = options.console
+    todo = [] if wishes.start_only else pieces(board, image, options.keep_data)
+    with _transfer(wishes, patience, port) as transfer:
+        say(f"{board.name} at {line.url}: waiting for the prompt of its U-Boot; switch it on, or off and on")
+        writer = Writer(board, line, transfer, wishes, patience, say)
+        if options.keep_data:
+            writer.expect_table(image)
+        if todo:
+            writer.write(todo)
+            writer.environment(environment(board))
+        writer.boot()
+
+
+def environment(board: Board) -> list[str]:
+    """The commands that a board without a disk has to be given once, as u-boot.txt has them."""
+    if COMMANDS not in LOADERS[board.loader].TEMPLATES:
+        return []
+    lines = render(board, COMMANDS).splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+@contextmanager
+def _transfer(wishes: Console, patience: Patience, port: int) -> Iterator[Transfer]:
+    if wishes.ymodem or wishes.start_only:
+        yield Ymodem(patience)
+    else:
+        with over_network(wishes, port) as tftp:
+            yield tftp
+
+
+def _speed(board: Board, wishes: Console) -> int:
+    speed = wishes.speed or board.console.speed
+    if speed not in SPEEDS:
+        raise CygnetError(f"--speed={speed}: expected one of {', '.join(map(str, SPEEDS))}")
+    return speed

@@ -1,0 +1,136 @@
+"""comBIOS, the monitor of Soekris boards (net45xx, net48xx): its settings are put right, the box is started.
+
+It cannot write a disk: what `download` takes by X-modem is its own next version, and `boot F0` starts what a network
+has to offer.  So the card is written in a reader; here the board is told to start it, and to have the image's console
+speed, which a new board does not have (19200 bit/s).  Facts: what the makers' users show of their consoles.
+**It has not been run on hardware.**
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+from builder.boards import Board
+from builder.errors import CygnetError
+from builder.flash.console.line import Line, LineDropped
+from builder.flash.console.patience import Patience
+from builder.flash.console.prompt import AT_ONCE, ENTER, TRIES, Garbled, Prompt
+from builder.flash.console.reach import noisy
+from builder.flash.options import Console
+
+INTERRUPT = b"\x10"  # Ctrl-P
+STOP_AT = re.compile(rb"Ctrl-P for entering", re.IGNORECASE)
+PROMPT = re.compile(rb"[\r\n]> ?$")
+VERSION = re.compile(rb"comBIOS ver\. (\d+)\.(\d+)")
+# What GRUB 2 needs.
+OLDEST = (1, 33)
+SETTING = re.compile(r"^(\w+) = (.*?)\s*$", re.MULTILINE)
+NEW_BOARD = 19200
+FIRST_DISK = "80"
+
+
+def start(board: Board, wishes: Console, patience: Patience, say: Callable[[str], None], line: Line) -> None:
+    """Start the card that is in the board; raises CygnetError when its monitor cannot be reached."""
+    if not wishes.start_only:
+        raise CygnetError(
+            f"{board.name} has comBIOS at its console, or no monitor at all, and that writes no disk: write the card "
+            "in a reader (--to=/dev/...), then --start-only starts it here and waits until the box is up"
+        )
+    say(f"{board.name} at {line.url}: waiting for comBIOS; switch the board on, or off and on")
+    monitor = Monitor(line, patience)
+    try:
+        monitor.reach(say)
+        for name, value in wanted(monitor.settings(), board.console.speed).items():
+            say(f"set {name}={value}")
+            monitor.run(f"set {name}={value}")
+        monitor.leave("reboot")
+        line.change_speed(board.console.speed)
+    except LineDropped as reason:
+        raise CygnetError(
+            f"{line.url}: the line dropped ({reason}); nothing on the card was changed, the same command begins anew"
+        ) from None
+
+
+def wanted(settings: dict[str, str], speed: int) -> dict[str, str]:
+    """Which settings have to be others, so that the first disk starts and its console can be read."""
+    found = {} if settings.get("ConSpeed") == str(speed) else {"ConSpeed": str(speed)}
+    drives = settings.get("BootDrive", FIRST_DISK).split()
+    if drives[:1] != [FIRST_DISK]:
+        found["BootDrive"] = " ".join([FIRST_DISK, *(drive for drive in drives if drive != FIRST_DISK)][:4])
+    return found
+
+
+class Monitor:
+    """comBIOS at its prompt."""
+
+    def __init__(self, line: Line, patience: Patience) -> None:
+        self._line, self._patience = line, patience
+        self._keys = Prompt(line, b">", patience)
+
+    def reach(self, say: Callable[[str], None]) -> None:
+        """Interrupt the start. A board whose words are noise has another speed: a new board's, and the image's."""
+        seen, end, spoken = b"", time.monotonic() + self._patience.switch_on, 0.0
+        others = [NEW_BOARD, self._line.speed]
+        while time.monotonic() < end:
+            came = self._line.read(self._patience.tick)
+            seen = (seen + came)[-4096:]
+            if STOP_AT.search(seen):
+                self._line.write(INTERRUPT)
+                say(self._version(seen))
+                seen = b""
+            elif not came and PROMPT.search(seen):
+                return
+            elif len(seen) > 20 and noisy(seen):
+                self._line.change_speed(others[0])
+                others.reverse()
+                seen = b""
+            elif not came and time.monotonic() - spoken > self._patience.nudge:
+                spoken = time.monotonic()
+                self._line.write(ENTER)
+        raise CygnetError(
+            f"the board at {self._line.url} does not come to the prompt of comBIOS: switch it off and on while this "
+            "waits; look at the cable, and whether it is a board with comBIOS at all"
+        )
+
+    def settings(self) -> dict[str, str]:
+        """All settings by their names."""
+        return dict(SETTING.findall(self.run("show").replace("\r", "")))
+
+    def run(self, command: str) -> str:
+        """Type a command, its echo compared; what it said. It has no status."""
+        return self._typed(command, self._answer)
+
+    def leave(self, command: str) -> None:
+        """Type a command after which there is no prompt."""
+        self._typed(command, str)
+
+    def _typed(self, command: str, answer: Callable[[], str]) -> str:
+        for attempt in range(TRIES):
+            try:
+                self._keys.type(command, AT_ONCE if attempt == 0 else 1)
+                self._line.write(ENTER)
+                return answer()
+            except Garbled:
+                # A line that it does not know is answered with a prompt, and that is all.
+                self._line.write(ENTER)
+                self._line.drain()
+        raise CygnetError(f"{self._line.url} is too noisy: `{command}` did not come back as it was typed")
+
+    def _answer(self) -> str:
+        heard = b""
+        while not PROMPT.search(heard):
+            came = self._line.read(self._patience.answer)
+            if not came:
+                raise Garbled
+            heard += came
+        return heard.decode(errors="replace")
+
+    def _version(self, seen: bytes) -> str:
+        found = VERSION.search(seen)
+        if not found:
+            return "comBIOS, of a version that it did not say"
+        version = (int(found[1]), int(found[2]))
+        old = "" if version >= OLDEST else f"; GRUB needs {OLDEST[0]}.{OLDEST[1]}, the maker's `flashupdate` brings it"
+        return f"comBIOS {version[0]}.{version[1]:02}{old}"

@@ -1,0 +1,56 @@
+"""Debian's U-Boot on an ARM board in QEMU, an empty disk: flashed over its console it is a running box.
+
+One story for all tests (flash_in_qemu.py), since QEMU takes its time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.image.publish import publish
+from builder.plan import Project
+from builder.progress import Lines
+from builder.settings import PROJECT, settings
+
+STORY = Path(__file__).with_name("flash_in_qemu.py")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    project = Project(settings(), Lines())
+    plan, results = project.build("armv7")
+    image = publish(project, plan, results).parent
+    folder = tmp_path_factory.mktemp("qemu")
+    # The server's port is one of root's; in a namespace everybody is root.
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    alone = ["unshare", *user, "--net", "--kill-child", "--fork", "--"]
+    words = [*alone, sys.executable, str(STORY), str(image), str(folder)]
+    subprocess.run(words, check=True, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)})
+    return json.loads((folder / "found.json").read_text())
+
+
+def test_the_wrong_image_is_refused_before_a_byte_is_typed(found: Any) -> None:
+    assert "other.img is an image for pc486, not for armv7" in found["refused"]
+    assert found["typed"] == 0
+
+
+def test_an_empty_disk_becomes_a_running_box(found: Any) -> None:
+    assert found["same"]
+    assert "the box is up" in found["told"]
+    assert "Cygnet" in found["status"]
+
+
+def test_it_goes_on_after_the_line_dropped(found: Any) -> None:
+    assert any("the line dropped" in line for line in found["told"])
+
+
+def test_a_running_box_is_restarted_and_takes_a_piece_by_ymodem(found: Any) -> None:
+    assert "the board runs Linux: it is restarted" in found["told"]
+    assert found["ymodem"]
