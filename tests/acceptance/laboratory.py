@@ -17,7 +17,8 @@ import dns.dnssec
 import dns.rdtypes.ANY.DNSKEY
 import dns.zone
 from cryptography.hazmat.primitives.asymmetric import ec
-from waiting import wait_for
+
+from builder.smoke.waiting import wait_for
 
 sys.path.append(str(Path(__file__).parents[1] / "interop"))
 

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from box import Box
-from capture import Capture, Frame, holds, kinds
 from keying import LINK, PATIENCE, PROJECT, RsaKey, forget, make_key, take_over, write
 from laboratory import ADDRESS, BLOCKED, STRANGER, Laboratory, laboratory
 from offices import PATTERN, Offices, Side, offices, quiet_wire, wan_of
+
+from builder.smoke.box import Box
+from builder.smoke.capture import Capture, Frame, holds, kinds
 
 pytestmark = pytest.mark.once
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from box import Box
+
+from builder.smoke.box import Box
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("story")]
 
