@@ -22,6 +22,8 @@ BARE = ("-nodefaults", "-display", "none")
 # MB of translated code that QEMU keeps.  With the default it still has the old kernel's when a box restarts, and
 # drops it piece by piece as the new kernel is unpacked over it: 5 s to minutes instead of 1.5 s.
 TRANSLATED = ("-accel", "tcg,tb-size=16")
+# Hubs below are of cards with nothing at the other end.
+FREE_HUB = 8
 LEAVE = "Ctrl-A X ends QEMU, Ctrl-A H lists its other keys; Ctrl-C goes to the box."
 
 
@@ -51,18 +53,22 @@ class Card:
 
 def wire_end(name: str, mac: str, here: Path, there: Path, capture: Path | None = None) -> Card:
     """A card on a wire between two boxes: one datagram a frame between two sockets, each box with its own."""
-    return Card(name, mac, _wire(here, there), capture)
+    return Card(name, mac, wire(here, there), capture)
 
 
-def _wire(here: Path, there: Path) -> str:
+def wire(here: Path, there: Path) -> str:
+    """One end of a wire."""
     return f"dgram,local.type=unix,local.path={quoted(here)},remote.type=unix,remote.path={quoted(there)}"
 
 
-def joined_wire_end(name: str, mac: str, here: Path, there: Path, provider: str, capture: Path, hub: int) -> Card:
-    """The same, but a provider's router is on that wire too: card, wire and ``provider`` meet in a hub."""
-    ports = (f"hubport,hubid={hub},netdev={name}-{other},id={name}-{other}-port" for other in ("wire", "provider"))
-    behind = (f"{_wire(here, there)},id={name}-wire", f"{provider},id={name}-provider", *ports)
-    return Card(name, mac, f"hubport,hubid={hub}", capture, behind)
+def joined_wire_end(name: str, mac: str, wires: Sequence[str], provider: Sequence[str], capture: Path) -> Card:
+    """The same, but several ``wires`` meet in a hub; the two of ``provider`` are joined to each other alone."""
+    behind = []
+    for hub, joined in ((FREE_HUB, wires), (FREE_HUB + 1, provider)):
+        for number, backend in enumerate(joined):
+            this = f"{name}-{hub}-{number}"
+            behind += [f"{backend},id={this}", f"hubport,hubid={hub},netdev={this},id={this}-port"]
+    return Card(name, mac, f"hubport,hubid={FREE_HUB}", capture, tuple(behind))
 
 
 def unplugged(name: str, mac: str, hub: int = 0) -> Card:

@@ -23,6 +23,7 @@ from builder.boards import Board, load_board
 from builder.errors import CygnetError, RecipeError
 from builder.image.rootfs import DEVICE_TREE, FIRMWARE
 from builder.plan import Project
+from builder.smoke.door import door
 from builder.smoke.pairs import CAPTURE, render, target
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def environment(shelf: Shelf) -> Iterator[Path]:
     """Labgrid's environment file of the boxes; each box's target is called as its site."""
     # Not in `folder`: the path of a Unix socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="cygnet-wire-") as sockets:
-        cards = cards_of(shelf, Path(sockets))
+        here = Path(sockets)
+        cards = cards_of(shelf, here)
         targets = [
             target(
                 site.name,
@@ -128,7 +130,14 @@ def environment(shelf: Shelf) -> Iterator[Path]:
         ]
         file = shelf.folder / "labgrid.yaml"
         render(targets, [], file)
-        yield file
+        with door(*door_ends(here)):
+            yield file
+
+
+def door_ends(sockets: Path) -> tuple[tuple[Path, Path], tuple[Path, Path]]:
+    """Of the door's sides, wire and provider, its own end and QEMU's."""
+    side = {name: (sockets / f"door.{name}", sockets / f"qemu.{name}") for name in ("wire", "provider")}
+    return side["wire"], side["provider"]
 
 
 def cards_of(shelf: Shelf, sockets: Path) -> dict[str, list[qemu.Card]]:
@@ -137,7 +146,7 @@ def cards_of(shelf: Shelf, sockets: Path) -> dict[str, list[qemu.Card]]:
     ends = [sockets / site.name for site in shelf.sites]
     return {
         site.name: [
-            _wan(number, card, ends, provider, shelf.capture)
+            _wan(number, card, ends, provider, shelf.capture, sockets)
             if site.wan and site.wan.interface == f"eth{card}"
             else qemu.unplugged(f"card{card}", _mac(number, card), card)
             for card in range(_count(site))
@@ -146,14 +155,16 @@ def cards_of(shelf: Shelf, sockets: Path) -> dict[str, list[qemu.Card]]:
     }
 
 
-def _wan(box: int, card: int, ends: Sequence[Path], provider: str, capture: Path) -> qemu.Card:
+def _wan(box: int, card: int, ends: Sequence[Path], provider: str, capture: Path, sockets: Path) -> qemu.Card:
     """The first box's card sees all that is on the wire, and brings the provider."""
     name, mac = f"card{card}", _mac(box, card)
     if len(ends) == 1:
         return qemu.Card(name, mac, provider, capture)
     here, there = ends if box == 0 else reversed(ends)
     if box == 0:
-        return qemu.joined_wire_end(name, mac, here, there, provider, capture, card)
+        (door_wire, our_wire), (door_provider, our_provider) = door_ends(sockets)
+        wires = (qemu.wire(here, there), qemu.wire(our_wire, door_wire))
+        return qemu.joined_wire_end(name, mac, wires, (provider, qemu.wire(our_provider, door_provider)), capture)
     return qemu.wire_end(name, mac, here, there)
 
 
@@ -192,4 +203,4 @@ def provider_for(found: Sequence[Site]) -> str:
         )
         raise RecipeError(fixed[0][0].path, fixed[0][0].line("wan", "address"), told)
     router = routers[0] if routers else free.pop(0)
-    return f"user,net={network},host={router},dns={free[0]},dhcpstart={free[1]}"
+    return f"user,ipv6=off,net={network},host={router},dns={free[0]},dhcpstart={free[1]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from builder.image.header import write_beside
 from builder.plan import Project
 from builder.progress import Lines
 from builder.settings import PROJECT, settings
+from builder.smoke.door import door
 from builder.smoke.report import JUNIT, copy_report, place_for
 from builder.smoke.sites import Shelf, cards_of, environment, prepared, provider_for, read, stock_image
 
@@ -43,15 +45,19 @@ def test_two_wans_are_on_one_wire_with_a_provider(tmp_path: Path) -> None:
     shop = write(tmp_path, "shop", WAN.format("eth2", "dhcp"), LAN.format("eth0"))
     cards = cards_of(shelf(tmp_path, hub, shop), Path("/s"))
     first, lan = (card.words("nic") for card in cards["hub"])
-    assert first[:2] == ["-netdev", "hubport,hubid=0,id=card0"]
+    assert first[:2] == ["-netdev", "hubport,hubid=8,id=card0"]
     assert [word for word in first if "filter-dump" in word] == [
         f"filter-dump,id=card0-dump,netdev=card0,file={tmp_path}/wan.pcap"
     ]
     assert first[6:] == [
-        "-netdev", "dgram,local.type=unix,local.path=/s/hub,remote.type=unix,remote.path=/s/shop,id=card0-wire",
-        "-netdev", "user,net=203.0.113.0/24,host=203.0.113.1,dns=203.0.113.2,dhcpstart=203.0.113.3,id=card0-provider",
-        "-netdev", "hubport,hubid=0,netdev=card0-wire,id=card0-wire-port",
-        "-netdev", "hubport,hubid=0,netdev=card0-provider,id=card0-provider-port",
+        "-netdev", "dgram,local.type=unix,local.path=/s/hub,remote.type=unix,remote.path=/s/shop,id=card0-8-0",
+        "-netdev", "hubport,hubid=8,netdev=card0-8-0,id=card0-8-0-port",
+        "-netdev", "dgram,local.type=unix,local.path=/s/qemu.wire,remote.type=unix,remote.path=/s/door.wire,id=card0-8-1",
+        "-netdev", "hubport,hubid=8,netdev=card0-8-1,id=card0-8-1-port",
+        "-netdev", "user,ipv6=off,net=203.0.113.0/24,host=203.0.113.1,dns=203.0.113.2,dhcpstart=203.0.113.3,id=card0-9-0",
+        "-netdev", "hubport,hubid=9,netdev=card0-9-0,id=card0-9-0-port",
+        "-netdev", "dgram,local.type=unix,local.path=/s/qemu.provider,remote.type=unix,remote.path=/s/door.provider,id=card0-9-1",
+        "-netdev", "hubport,hubid=9,netdev=card0-9-1,id=card0-9-1-port",
     ]  # fmt: skip
     assert lan == ["-netdev", "hubport,hubid=1,id=card1", "-device", "nic,netdev=card1,mac=52:54:00:c9:10:02"]
     backends = [card.backend for card in cards["shop"]]
@@ -64,8 +70,33 @@ def test_two_wans_are_on_one_wire_with_a_provider(tmp_path: Path) -> None:
 def test_a_box_alone_is_at_its_provider(tmp_path: Path) -> None:
     site = write(tmp_path, "shop", WAN.format("eth0", "dhcp"), LAN.format("eth3"))
     first, *others = cards_of(shelf(tmp_path, site), Path("/s"))["shop"]
-    assert first.backend == "user,net=192.0.2.0/24,host=192.0.2.1,dns=192.0.2.2,dhcpstart=192.0.2.3"
+    assert first.backend == "user,ipv6=off,net=192.0.2.0/24,host=192.0.2.1,dns=192.0.2.2,dhcpstart=192.0.2.3"
     assert [card.backend for card in others] == ["hubport,hubid=1", "hubport,hubid=2", "hubport,hubid=3"]
+
+
+def test_the_provider_hears_what_is_for_it_and_nothing_else(tmp_path: Path) -> None:
+    """Frames between the boxes are not the provider's: it would answer for them, or send them out of this machine."""
+    ends = {side: (tmp_path / f"door.{side}", tmp_path / f"qemu.{side}") for side in ("wire", "provider")}
+    router, box, everybody = b"\x52\x55\xcb\0q\1", bytes.fromhex("525400c91101"), b"\xff" * 6
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as provider,
+        door(ends["wire"], ends["provider"]),
+    ):
+        # What comes before QEMU is there is lost, and ends nothing.
+        wire.sendto(router + b"early", str(ends["wire"][0]))
+        for end, side in ((wire, "wire"), (provider, "provider")):
+            end.settimeout(20)
+            end.bind(str(ends[side][1]))
+        for frame in (box + b"between the boxes", everybody + b"DHCP", router + b"out"):
+            wire.sendto(frame, str(ends["wire"][0]))
+        heard = []
+        while not heard or heard[-1] != router + b"out":
+            heard.append(provider.recv(100))
+        assert heard[-2:] == [everybody + b"DHCP", router + b"out"]
+        assert box + b"between the boxes" not in heard
+        provider.sendto(box + b"answer", str(ends["provider"][0]))
+        assert wire.recv(100) == box + b"answer"
 
 
 def test_labgrid_knows_each_box_by_its_sites_name(tmp_path: Path) -> None:
@@ -107,7 +138,7 @@ def test_a_card_that_a_twin_has_not_is_named(tmp_path: Path) -> None:
 
 
 def test_without_an_address_the_provider_is_somewhere() -> None:
-    assert provider_for(()).startswith("user,net=192.0.2.0/24,")
+    assert provider_for(()).startswith("user,ipv6=off,net=192.0.2.0/24,")
 
 
 def test_what_a_fetched_image_is_started_with_must_be_beside_it(tmp_path: Path) -> None:
