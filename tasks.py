@@ -107,7 +107,7 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
         "ymodem": "console: everything over the serial line, without a network",
         "speed": "console: the line's speed in bit/s (default: the board's console's)",
         "reboot": "console: restart a Linux that runs on the board",
-        "start-only": "console: write nothing, start the box and wait until it is up",
+        "only-start": "console: write nothing, start the box and wait until it is up",
     }
 )
 @told
@@ -127,14 +127,14 @@ def flash(
     ymodem: bool = False,
     speed: int = 0,
     reboot: bool = False,
-    start_only: bool = False,
+    only_start: bool = False,
 ) -> None:
     """Put a board's image on a card in a reader or into a file, or on a board behind its serial console.
 
     An image for another board is refused, as is a disk that is in use, not removable or larger than 64 GiB. Shows what
     will be overwritten and asks; reads back what was written. The same command goes on where another was interrupted.
     """
-    console = Console(address, server, gateway, seen_as, ymodem, speed, reboot, start_only)
+    console = Console(address, server, gateway, seen_as, ymodem, speed, reboot, only_start)
     commands.flash(board, image, to, Options(keep_data, yes, any_size, fixed_disk, console))
 
 

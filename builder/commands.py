@@ -121,7 +121,7 @@ def flash(board: str, image: str, to: str, options: Options) -> None:
 
     chosen = load_board(settings().boards, board)
     stock = settings().images / board / medium(chosen).IMAGE
-    if not (image or stock.is_file() or options.console.start_only):
+    if not (image or stock.is_file() or options.console.only_start):
         raise CygnetError(f"{stock} is not there: ./inv build --board={board} makes it, or --image names another")
     flashing.flash(chosen, Path(image) if image else stock, to, options)
 

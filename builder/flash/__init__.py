@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.boards import Board
-from builder.flash.image import check_image
 from builder.flash.options import Options
 from builder.flash.target import Kind, kind_of, url_of
 
@@ -22,7 +21,6 @@ def flash(board: Board, image: Path, to: str, options: Options) -> None:
         case Kind.CONSOLE:
             from builder.flash.console import flash_by_console
 
-            check_image(board, image)
             flash_by_console(board, image, url_of(to), options)
         case Kind.DEVICE | Kind.FILE:
             from builder.flash.block import flash_block

@@ -12,7 +12,7 @@ class Console:
     ``address``: the board's while it is flashed, with its network (192.168.77.1/24); ``server``: ours, where it loads
     from; ``gateway``: its router, if there is one between; ``seen_as``: where its packets come from, if a NAT is
     between.  ``ymodem``: everything goes over the serial line; ``speed``: that line's, in bit/s, if it is not the
-    console's; ``reboot``: a running Linux may be restarted; ``start_only``: nothing is written, the box is started.
+    console's; ``reboot``: a running Linux may be restarted; ``only_start``: nothing is written, the box is started.
     """
 
     address: str = "192.168.77.1/24"
@@ -22,7 +22,7 @@ class Console:
     ymodem: bool = False
     speed: int = 0
     reboot: bool = False
-    start_only: bool = False
+    only_start: bool = False
 
 
 @dataclass(frozen=True)

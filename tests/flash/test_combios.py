@@ -18,7 +18,7 @@ from builder.flash.options import Console, Options
 from builder.settings import PROJECT
 
 PC = load_board(PROJECT / "board", "pc486")
-START = Console(start_only=True)
+START = Console(only_start=True)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_what_has_to_be_set(settings: dict[str, str], wanted: dict[str, str]) ->
 
 def test_it_is_not_said_that_a_card_was_written(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
     with Net4501() as board, pytest.raises(CygnetError, match="writes no disk: write the card in a reader"):
-        start(monkeypatch, board, told, replace(START, start_only=False))
+        start(monkeypatch, board, told, replace(START, only_start=False))
 
 
 def test_no_combios_at_all(told: list[str]) -> None:

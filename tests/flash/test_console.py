@@ -130,7 +130,7 @@ class TestItIsWritten:
     def test_nothing_is_written_when_it_is_only_started(self, shop: Shop) -> None:
         with Simulated() as simulated:
             simulated.disk[:SIZE] = shop.image.read_bytes()
-            shop.flash(simulated, Console(start_only=True))
+            shop.flash(simulated, Console(only_start=True))
             assert simulated.commands[-1] == "reset"
             assert not any(word.startswith(("virtio write", "virtio read")) for word in simulated.commands)
         assert shop.told[-1] == "the box is up"
@@ -227,7 +227,7 @@ class TestBeforeAByteIsWritten:
         shop.image = make_image(tmp_path / "other.img", "pc486")
         with Simulated() as simulated:
             told = shop.fails(simulated)
-        assert "is an image for pc486, not for armv7" in told
+        assert "is for pc486 and would not start on armv7" in told
         assert simulated.received == 0
 
     def test_a_damaged_image(self, shop: Shop) -> None:

@@ -37,7 +37,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_wrong_image_is_refused_before_a_byte_is_typed(found: Any) -> None:
-    assert "other.img is an image for pc486, not for armv7" in found["refused"]
+    assert "other.img is for pc486 and would not start on armv7" in found["refused"]
     assert found["typed"] == 0
 
 

@@ -44,33 +44,39 @@ def put(
     patience: Patience = PATIENCE, port: int = PORT,
 ) -> None:  # fmt: skip
     """The same for those who tell their user themselves; ``port``: where TFTP is served."""
-    log, wishes = settings().logs / "flash-console.log", options.console
-    if board.need_monitor().name == "combios":
-        start = functools.partial(combios.start, board, wishes, patience, say)
-    else:
-        start = functools.partial(_put, board, image, options, say, patience, port)
-    with Line(to, _speed(board, wishes), log) as line:
-        start(line)
+    log = settings().logs / "flash-console.log"
+    prepared = _prepared(board, image, options, say, patience, port)
+    with prepared as go, Line(to, _speed(board, options.console), log) as line:
+        go(line)
         say("the board starts; waiting until the box is up")
         wait_until_up(line, board, patience, str(log))
         say("the box is up")
 
 
-def _put(
-    board: Board, image: Path, options: Options, say: Callable[[str], None], patience: Patience, port: int, line: Line
-) -> None:
-    """By U-Boot. The image is looked at before a byte is typed."""
+@contextmanager
+def _prepared(
+    board: Board, image: Path, options: Options, say: Callable[[str], None], patience: Patience, port: int
+) -> Iterator[Callable[[Line], None]]:
+    """What is to be done on the line. Before it is opened, all is checked that can be without the board."""
     wishes = options.console
-    todo = [] if wishes.start_only else pieces(board, image, options.keep_data)
+    if board.need_monitor().name == "combios":
+        combios.check(board, wishes)
+        yield functools.partial(combios.start, board, patience, say)
+        return
+    todo = [] if wishes.only_start else pieces(board, image, options.keep_data)
     with _transfer(wishes, patience, port) as transfer:
-        say(f"{board.name} at {line.url}: waiting for the prompt of its U-Boot; switch it on, or off and on")
-        writer = Writer(board, line, transfer, wishes, patience, say)
-        if options.keep_data:
-            writer.expect_table(image)
-        if todo:
-            writer.write(todo)
-            writer.environment(environment(board))
-        writer.boot()
+
+        def go(line: Line) -> None:
+            say(f"{board.name} at {line.url}: waiting for the prompt of its U-Boot; switch it on, or off and on")
+            writer = Writer(board, line, transfer, wishes, patience, say)
+            if options.keep_data and todo:
+                writer.expect_table(image)
+            if todo:
+                writer.write(todo)
+                writer.environment(environment(board))
+            writer.boot()
+
+        yield go
 
 
 def environment(board: Board) -> list[str]:
@@ -83,7 +89,7 @@ def environment(board: Board) -> list[str]:
 
 @contextmanager
 def _transfer(wishes: Console, patience: Patience, port: int) -> Iterator[Transfer]:
-    if wishes.ymodem or wishes.start_only:
+    if wishes.ymodem or wishes.only_start:
         yield Ymodem(patience)
     else:
         with over_network(wishes, port) as tftp:

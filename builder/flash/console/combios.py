@@ -31,13 +31,17 @@ NEW_BOARD = 19200
 FIRST_DISK = "80"
 
 
-def start(board: Board, wishes: Console, patience: Patience, say: Callable[[str], None], line: Line) -> None:
-    """Start the card that is in the board; raises CygnetError when its monitor cannot be reached."""
-    if not wishes.start_only:
+def check(board: Board, wishes: Console) -> None:
+    """Raise CygnetError unless the box is only to be started."""
+    if not wishes.only_start:
         raise CygnetError(
             f"{board.name} has comBIOS at its console, or no monitor at all, and that writes no disk: write the card "
-            "in a reader (--to=/dev/...), then --start-only starts it here and waits until the box is up"
+            "in a reader (--to=/dev/...), then --only-start starts it here and waits until the box is up"
         )
+
+
+def start(board: Board, patience: Patience, say: Callable[[str], None], line: Line) -> None:
+    """Start the card that is in the board; raises CygnetError when its monitor cannot be reached."""
     say(f"{board.name} at {line.url}: waiting for comBIOS; switch the board on, or off and on")
     monitor = Monitor(line, patience)
     try:

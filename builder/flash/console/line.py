@@ -5,6 +5,7 @@ What pyserial's serial_for_url takes: a device, ``socket://host:port``, ``rfc221
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -21,8 +22,20 @@ QUIET_SECONDS = 0.05
 DRAIN_SECONDS = 3
 
 
+# pyserial says the same several times over; the system's own words are the last.
+SYSTEM_WORDS = re.compile(r"\[Errno \d+\] ([A-Z][^:'\"\]]*)")
+MEANING = {
+    "Resource temporarily unavailable": "another program has it open",
+    "Permission denied": "Permission denied; on Debian it is for the group dialout",
+}
+
+
 class LineDropped(Exception):
     """The line has gone: an adapter pulled out, a server that hung up."""
+
+    def __init__(self, reason: OSError) -> None:
+        found = SYSTEM_WORDS.findall(str(reason))
+        super().__init__(MEANING.get(found[-1], found[-1]) if found else str(reason))
 
 
 class Line:
@@ -65,7 +78,7 @@ class Line:
         try:
             self._port.baudrate = speed
         except OSError as reason:
-            raise LineDropped(str(reason)) from None
+            raise LineDropped(reason) from None
 
     def read(self, seconds: float, most: int = 65536) -> bytes:
         """What has come, at least a byte; nothing if the line is silent for so long."""
@@ -75,7 +88,7 @@ class Line:
             while got and len(got) < most and (waiting := self._port.in_waiting):
                 got += self._port.read(min(waiting, most - len(got)))
         except OSError as reason:
-            raise LineDropped(str(reason)) from None
+            raise LineDropped(reason) from None
         self._log.write(got)
         return got
 
@@ -91,7 +104,7 @@ class Line:
         try:
             self._port.write(data)
         except OSError as reason:
-            raise LineDropped(str(reason)) from None
+            raise LineDropped(reason) from None
 
     def _open(self) -> serial.SerialBase:
         """Raises ValueError for what is no URL of pyserial's."""
@@ -100,4 +113,4 @@ class Line:
         try:
             return serial.serial_for_url(self.url, baudrate=self.speed, write_timeout=WRITE_SECONDS, **own)
         except OSError as reason:
-            raise LineDropped(str(reason)) from None
+            raise LineDropped(reason) from None

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from builder.boards import Board, Monitor
 from builder.errors import CygnetError, RecipeError
+from builder.flash.image import check_image
 from builder.image import flash
 from builder.image.flash_layout import KERNELS, UBI, places
-from builder.image.header import Header, verify
 from builder.image.layout import MIB, SECTOR
 
 
@@ -52,20 +52,9 @@ class Piece:
             ) from None
 
 
-def checked(board: Board, image: Path) -> Header:
-    """The image's header, when the image is whole and this board's; raises CygnetError when it is not."""
-    header = verify(image)
-    if header.board != board.name:
-        raise CygnetError(
-            f"{image} is an image for {header.board}, not for {board.name}; --board={header.board} is its board, "
-            f"./inv build --board={board.name} makes the other"
-        )
-    return header
-
-
 def pieces(board: Board, image: Path, keep_data: bool = False) -> list[Piece]:
     """All pieces of a board's image, in the order in which they are written; reads and checks the files."""
-    header = checked(board, image)
+    header = check_image(board, image)
     if board.disk is None:
         if keep_data:
             raise CygnetError(f"--keep-data: {board.name}'s flash is written whole, data and all")
@@ -84,7 +73,7 @@ def _of_flash(board: Board, image: Path) -> list[Piece]:
     if not kernel.is_file():
         # A box's own image is a folder further down than the stock image, whose kernel it has.
         kernel = image.parent.parent / flash.KERNEL
-    checked(board, kernel)
+    check_image(board, kernel)
     files = dict.fromkeys(KERNELS.values(), kernel) | {UBI: image}
     where = places(board.need_flash())
     return [
