@@ -12,7 +12,7 @@ from test_console import HASTY, PATIENT
 from builder.boards import load_board
 from builder.errors import CygnetError
 from builder.flash import console
-from builder.flash.console import combios
+from builder.flash.console import combios, up
 from builder.flash.console.line import Line
 from builder.flash.options import Console, Options
 from builder.settings import PROJECT
@@ -85,6 +85,8 @@ def test_no_combios_at_all(told: list[str]) -> None:
 
 
 def test_a_card_without_a_box(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
+    """The monitor is back, and answers whoever asks whether the box is up: that is no life of a box."""
+    monkeypatch.setattr(up, "ASK_AFTER", 0.1)
     monkeypatch.setattr("test_combios.PATIENT", HASTY)
     with Net4501({"ConSpeed": "115200"}, card=False) as board, pytest.raises(CygnetError, match="did not come up"):
         start(monkeypatch, board, told)

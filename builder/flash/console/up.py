@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from builder.boards import Board
 from builder.errors import CygnetError
@@ -26,15 +25,16 @@ NEVER = {
 
 def wait_until_up(line: Line, board: Board, patience: Patience, log: str) -> None:
     """Return when the box is up; raises CygnetError when it is not, or is a box of another board."""
-    heard, last = b"", time.monotonic()
+    heard, silence = b"", 0.0
     while not (found := BANNER.search(heard)) and not LOGIN.search(heard):
         got = _listen(line, patience)
         heard = (heard + got)[-4096:]
-        last = time.monotonic() if got else last
+        # In all: a monitor that answers each question with its prompt is no box that comes up.
+        silence += 0 if got else min(ASK_AFTER, patience.boot)
         for words, meaning in NEVER.items():
             if re.search(words, heard):
                 raise _not_up(line, board, meaning, log)
-        if time.monotonic() - last > patience.boot:
+        if silence >= patience.boot:
             raise _not_up(line, board, f"it has said nothing for {patience.boot:.0f} s", log)
     if found and found[1].decode() != board.name:
         raise _not_up(line, board, f"it came up as {found[1].decode()}: another disk is started first", log)
