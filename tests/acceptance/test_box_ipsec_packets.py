@@ -320,7 +320,9 @@ def test_type_of_service_and_mtu_are_what_the_file_says(daemons: Offices) -> Non
     seen = {}
     for side, peer in daemons.both:
         mark = daemons.wire.mark()
-        program = f"import socket as o;s=o.socket(2,o.SOCK_DGRAM);s.setsockopt(0,1,0xba);s.sendto(b'',('{peer.host}',9))"
+        program = (
+            f"import socket as o;s=o.socket(2,o.SOCK_DGRAM);s.setsockopt(0,1,0xba);s.sendto(b'',('{peer.host}',9))"
+        )
         side.at_host(f'python3 -IS -c "{program}"')
         frames = daemons.wire.since(mark)
         mtu = side.box.text("cat /sys/class/net/ipsec0/mtu")
