@@ -12,12 +12,11 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from keying import CONFIGURATION, SECRETS, forget, start, take_over, write
-from offices import NETWORK, PATIENCE, POLICY, Side, wan_of
+from keying import write
+from offices import NETWORK, PATIENCE, POLICY, wan_of
 
 from builder.smoke.box import Box
 from builder.smoke.capture import Capture, Frame, holds
@@ -66,18 +65,7 @@ log.bind(("", {LOG_PORT}))
 while True:
     print(log.recv(2000).decode(), flush=True)
 """
-TUNNEL = f"""version 2
-
-conn head-office
-	left=%defaultroute
-	leftid=@shop
-	right={PROVIDER}
-	authby=secret
-	auto=start
-	keyingtries=%forever
-"""
 # UDP, from port 500 to port 500.
-IKE = b"\x01\xf4\x01\xf4"
 # 802.1Q, and PPPoE in it.
 VLAN_7, VLAN_20, SESSION = b"\x81\x00\x00\x07", b"\x81\x00\x00\x14", b"\x88\x64"
 # The option of a SYN that says which segments its sender takes.
@@ -161,24 +149,6 @@ def shop(boxes: dict[str, Box], capture: Capture) -> Iterator[Shop]:
         box.restart("reboot")
 
 
-@pytest.fixture
-def tunnel(shop: Shop) -> Iterator[None]:
-    """The box wants a tunnel with somebody who never answers, for as long as it takes."""
-    side = Side(shop.box, 1)
-    take_over(side)
-    write(shop.box, CONFIGURATION, TUNNEL, "644")
-    write(shop.box, SECRETS, ': PSK "nobody answers this"\n')
-    start(side)
-    yield
-    forget(side)
-
-
-def asks_for_keys(shop: Shop, address: str, mark: int) -> bool:
-    """Whether IKE went to the provider from this address since."""
-    ends = ip_address(address).packed + ip_address(PROVIDER).packed + IKE
-    return holds(tagged(shop.wire.since(mark), VLAN_7), ends)
-
-
 def tagged(frames: list[Frame], vlan: bytes) -> list[Frame]:
     """The frames of a VLAN."""
     return [frame for frame in frames if frame.data[12:16] == vlan]
@@ -254,12 +224,9 @@ def test_the_time_zone_is_everybodys(shop: Shop) -> None:
     assert f"TZ={ZONE}" in services.splitlines()
 
 
-@pytest.mark.usefixtures("tunnel")
 def test_the_provider_hangs_up(shop: Shop) -> None:
     """When the provider hangs up, the box says so, calls again by itself, and goes on from the address it then gets"""
     shop.online(FIRST)
-    shop.box.wait_for("true", lambda _: asks_for_keys(shop, FIRST, 0), PATIENCE)
-    mark = shop.wire.mark()
     shop.other.text("killall pppd")
     said = shop.box.wait_for("box status", lambda text: "pppoe: down" in text, PATIENCE)
     assert "problem: PPPoE on" in said
@@ -267,5 +234,3 @@ def test_the_provider_hangs_up(shop: Shop) -> None:
     assert f"default via {PROVIDER} dev ppp0" in shop.box.text("ip route")
     assert "3 packets received" in shop.box.text(f"ping -c 3 {PROVIDER}")
     assert "pppoe: up" in shop.box.run("box status", PATIENCE)[0]
-    # So does the keying daemon.
-    shop.box.wait_for("true", lambda _: asks_for_keys(shop, SECOND, mark), PATIENCE)
