@@ -65,7 +65,6 @@ log.bind(("", {LOG_PORT}))
 while True:
     print(log.recv(2000).decode(), flush=True)
 """
-# UDP, from port 500 to port 500.
 # 802.1Q, and PPPoE in it.
 VLAN_7, VLAN_20, SESSION = b"\x81\x00\x00\x07", b"\x81\x00\x00\x14", b"\x88\x64"
 # The option of a SYN that says which segments its sender takes.
