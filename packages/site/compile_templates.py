@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, nodes
 
@@ -18,9 +19,9 @@ HEAD = '"""What the templates of this package became; compile_templates.py made 
 FILTERS = {"join": "{1}.join(map(str, {0}))"}
 
 
-def module(folder: Path, options: dict[str, bool]) -> str:
+def module(folder: Path, options: dict[str, Any]) -> str:
     """The text of a Python module: TEMPLATES has a function for each template, by its name."""
-    environment = Environment(**options)  # type: ignore[arg-type]  # noqa: S701 - nothing is rendered here
+    environment = Environment(**options)  # noqa: S701 - nothing is rendered here
     parts, names = [HEAD], []
     for number, file in enumerate(sorted(folder.glob("*.j2"))):
         tree = environment.parse(file.read_text(), file.name, str(file))
@@ -46,7 +47,7 @@ def _statement(node: nodes.Node, inner: frozenset[str] = frozenset()) -> Iterato
                 yield "else:"
                 yield from _block(node.else_, inner)
         case nodes.For(target=nodes.Name() | nodes.Tuple() as target, test=None, recursive=False):
-            names = [one.name for one in target.find_all(nodes.Name)] or [target.name]  # type: ignore[union-attr]
+            names = [one.name for one in ([target] if isinstance(target, nodes.Name) else target.find_all(nodes.Name))]
             items = _expression(node.iter, inner)
             yield f"for {', '.join(names)} in {items}:"
             yield from _block(node.body, inner | set(names))

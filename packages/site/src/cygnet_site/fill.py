@@ -6,9 +6,10 @@ import functools
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 TEMPLATES = Path(__file__).with_name("templates")
-OPTIONS = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+OPTIONS: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 # compile_templates.py makes this module, for images alone.
 COMPILED = "cygnet_site.compiled"
 Fill = Callable[..., str]
@@ -32,5 +33,5 @@ def _jinja() -> Fill:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Nothing here is HTML, so nothing is escaped: what each value may hold is checked where it is read.
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, **OPTIONS)  # type: ignore[arg-type]  # noqa: S701
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, **OPTIONS)  # noqa: S701
     return lambda template, **values: environment.get_template(f"{template}.j2").render(**values)

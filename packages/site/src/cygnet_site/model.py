@@ -216,10 +216,11 @@ def _wan_address(value: Any) -> str | IPv4Interface:
     if value in ("dhcp", "pppoe", "none"):
         return str(value)
     try:
-        return kinds.PREFIX.read(value)  # type: ignore[no-any-return]
+        address: IPv4Interface = kinds.PREFIX.read(value)
     except ValueError:
         what = "dhcp, pppoe, none, or an IPv4 address with its prefix length such as 203.0.113.5/24"
         raise ValueError(f"{kinds.shown(value)} is not {what}") from None
+    return address
 
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cygnet_site.model import KeyPath, Site
@@ -42,5 +42,9 @@ def told(sentence: str, texts: Mapping[str, Text]) -> str:
     """An error with the places in texts, by their names, replaced by those where the lines were written."""
     for name, text in texts.items():
         pattern = rf"(?<![\w/]){re.escape(name)}:(\d+)"
-        sentence = re.sub(pattern, lambda match, text=text: text.place(int(match[1])), sentence)  # type: ignore[misc]
+        sentence = re.sub(pattern, _placed(text), sentence)
     return sentence
+
+
+def _placed(text: Text) -> Callable[[re.Match[str]], str]:
+    return lambda match: text.place(int(match[1]))
