@@ -25,7 +25,7 @@ Loop = Callable[..., Path]
 KILLED = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, "tests/flashing")
+sys.path.insert(0, "tests/flash")
 from cards import BOARD, YES
 from builder.flash import block_device
 from builder.flash.block import flash_block
@@ -43,7 +43,7 @@ flash_block(BOARD, Path(sys.argv[1]), Path(sys.argv[2]), YES)
 ANOTHER = """
 import sys
 from pathlib import Path
-sys.path.insert(0, "tests/flashing")
+sys.path.insert(0, "tests/flash")
 from cards import BOARD, YES
 from builder.errors import CygnetError
 from builder.flash.block import flash_block
