@@ -46,7 +46,7 @@ conn anyone
 \tauto=route
 \trekey=no
 """
-AT_ONCE, PAUSE, PATIENCE, READY = 8, 0.02, 1200.0, "every pair stands"
+AT_ONCE, PAUSE, PATIENCE, READY = 8, 0.02, 15.0, "every pair stands"
 PYTHON = (sys.executable, "-OO")
 
 
