@@ -1,8 +1,8 @@
 """What the daemon's process holds with many opportunistic pairs: `.venv/bin/python bench/resident.py [pairs]`.
 
 Two real daemons on the loopback interface, two processes, a name server beside them; only the kernel is a fake one,
-which keeps SAs and policies in the same process.  It says VmRSS of each end before the first pair, with all of them,
-and what each pair is of it.
+which keeps SAs and policies in the same process.  It says VmRSS of each end with one pair, with all of them, and what
+each is of it.
 """
 
 from __future__ import annotations
@@ -46,31 +46,36 @@ conn anyone
 \tauto=route
 \trekey=no
 """
-AT_ONCE, PAUSE, PATIENCE, READY = 8, 0.02, 15.0, "every pair stands"
+AT_ONCE, STANDS = 8, "so many pairs stand: {}."
+PAUSE, TO_LOOK, PATIENCE = 0.02, 1.0, 1200.0
 PYTHON = (sys.executable, "-OO")
 
 
 class Calls:
-    """First packets to so many hosts, a few at a time; a line when all are up."""
+    """A first packet to one host, then to the others, a few at a time; a line when they stand, and time to look."""
 
     def __init__(self, one: daemons.Daemon, count: int) -> None:
-        self._daemon, self._left, self._count = one, list(range(count)), count
+        self._daemon, self._left, self._due = one, list(range(count)), 0.0
+        self._goals = [1, count] if count else []
 
     def next_deadline(self) -> float | None:
         """Soon, as long as there is something to do."""
-        return time.monotonic() + PAUSE if self._count else None
+        return self._due if self._goals else None
 
     def run_timers(self, now: float) -> None:
         """The next packets."""
+        self._due = now + PAUSE
         engine = self._daemon.engine
         states = [pair.state for pair in engine.strangers.pairs.values()]
+        up = states.count(State.UP)
+        if up == self._goals[0]:
+            self._daemon.log(STANDS.format(self._goals.pop(0)))
+            self._due = now + TO_LOOK
+            return
         [trap] = {one.templates[0].reqid for one in self._daemon.host.kernel.list_policies() if one.interface}
-        for _ in range(min(AT_ONCE - len(states) + states.count(State.UP), len(self._left))):
+        for _ in range(min(AT_ONCE - len(states) + up, self._goals[0] - len(states))):
             ends = (ip_address(WEST), ip_address("11.0.0.0") + self._left.pop())
             engine.acquired(Acquire(trap, *map(host_selector, ends)), now)
-        if states.count(State.UP) == self._count:
-            self._count = 0
-            self._daemon.log(READY)
 
 
 def serve(count: int, name_server: int, resolv_conf: str, *words: str) -> None:
@@ -152,14 +157,14 @@ def main(count: int) -> None:
         await_line(top / "east/log", "Pluto initialized")
         west, public[WEST] = start(top / "west", WEST, f"{WEST}/32", count, words)
         try:
-            await_line(top / "west/log", "Pluto initialized")
+            await_line(top / "west/log", STANDS.format(1))
             before = [resident(one) for one in (west, east)]
-            await_line(top / "west/log", READY)
+            await_line(top / "west/log", STANDS.format(count))
             for name, first, one in zip(("who calls", "who is called"), before, (west, east), strict=True):
                 last = resident(one)
-                each = (last - first) / count
+                each = (last - first) / (count - 1)
                 print(
-                    f"{name}: {first / 1024:.1f} MiB, with {count} pairs {last / 1024:.1f} MiB, {each:.1f} KiB a pair"
+                    f"{name}: one pair {first / 1024:.1f} MiB, {count} pairs {last / 1024:.1f} MiB, {each:.1f} KiB each"
                 )
         finally:
             for one in (west, east):
