@@ -109,6 +109,9 @@ class Dns:
     """Name servers; without them those that DHCP or PPPoE names."""
 
     servers: tuple[IPv4Address, ...] = key(Listed(kinds.ADDRESS), "IPv4 addresses of name servers", ())
+    dnssec: str = key(
+        kinds.choice("box", "servers"), "who checks signatures: the box (an image with unbound), or these servers", ""
+    )
     domain: str = key(kinds.DOMAIN, "the search domain", "")
 
 
