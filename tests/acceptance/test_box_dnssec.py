@@ -100,9 +100,13 @@ def ask(box: Box, *names: str) -> list[tuple[str, bool, str]]:
 
 
 def test_signatures_are_checked_on_the_box(box: Box) -> None:
-    """What is signed is authentic, what was changed since is not answered, and what is not signed is only an answer"""
+    """What is signed is authentic, what was changed is not answered, what is not signed is only an answer; IPsec's policies let it pass"""
     box.wait_for("netstat -lnu", lambda said: "127.0.0.1:53 " in said)
+    policies = [f"{end} {WAN_ADDRESSES['box-b']}/32 dir {way}" for end, way in (("dst", "out"), ("src", "in"))]
+    box.all_of(*(f"ip xfrm policy add {one} action block priority 1000" for one in policies))
     good, forged, plain = ask(box, "gate.example.org", "forged.example.org", "gate.plain.example")
+    assert "100% packet loss" in box.run(f"ping -c 1 -W 1 {WAN_ADDRESSES['box-b']}")[0]
+    box.all_of(*(f"ip xfrm policy del {one}" for one in policies))
     assert (good, plain) == (("right", True, ""), ("right", False, ""))
     assert forged[:2] == ("", False)
     assert "SERVFAIL" in forged[2]

@@ -109,10 +109,10 @@ class Dns:
     """Name servers; without them those that DHCP or PPPoE names."""
 
     servers: tuple[IPv4Address, ...] = key(Listed(kinds.ADDRESS), "IPv4 addresses of name servers", ())
+    domain: str = key(kinds.DOMAIN, "the search domain", "")
     dnssec: str = key(
         kinds.choice("box", "servers"), "who checks signatures: the box (an image with unbound), or these servers", ""
     )
-    domain: str = key(kinds.DOMAIN, "the search domain", "")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
