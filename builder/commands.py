@@ -66,7 +66,7 @@ def provision(image: str, site: str, to: str) -> None:
 def _box_of(board: Board, site_file: str) -> tuple[str, Files]:
     """Name and files of the box that a site file describes."""
     site = sites.read(Path(site_file))
-    boxes.check_cards(board, site)
+    boxes.check_board(board, site)
     return site.name, boxes.of_site(site)
 
 
