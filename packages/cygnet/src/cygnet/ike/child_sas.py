@@ -115,8 +115,7 @@ class ChildSas:
         self.engine.lifetimes.of_child(live, child)
         self.engine.lifetimes.supersede_children(live, child)
         for one, old in self._standing.at((live.connection.name, child.sa.theirs)):
-            if old.lost:
-                self.remove(one, old, old.lost, tell_peer=False)
+            self.remove(one, old, old.lost, tell_peer=False)
         self.engine.timers.at(self.engine.now + REMEMBERED, lambda: self.forget(quick))
         finished = [one for one in self.quick_modes(quick.sa) if one.state in FINISHED]
         if len(finished) > MOST_REMEMBERED:
@@ -181,6 +180,7 @@ class ChildSas:
             self.remove(live, child, reason, tell_peer=False)
         elif not child.lost:
             child.lost = reason
+            self._standing.add((live, child))
             end = partial(self.remove, live, child, reason, tell_peer=False)
             child.timers.append(self.engine.timers.at(self.engine.now + HANDED_OVER, end))
 
@@ -217,7 +217,7 @@ class ChildSas:
 
 
 def _keys(one: tuple[Live, Child]) -> tuple[Hashable, ...]:
-    """The ISAKMP SA, the peer, the traffic at its end, and what the peer calls it."""
+    """The ISAKMP SA, the peer, what the peer calls it, and once it is lost whose traffic it is."""
     live, child = one
     spis = ((PROTOCOLS[leg.protocol], leg.spi_out) for leg in child.sa.protecting)
-    return child.cookies, child.sa.remote, (live.connection.name, child.sa.theirs), *spis
+    return child.cookies, child.sa.remote, child.lost and (live.connection.name, child.sa.theirs), *spis

@@ -42,15 +42,8 @@ class IsakmpSas:
 
     def start(self, live: Live, path: Path) -> None:
         """Begin phase 1 as the initiator."""
-        sa = IsakmpSa(
-            self.engine.next_serial(),
-            live,
-            True,
-            path,
-            self.engine.random(8),
-            born=self.engine.now,
-            last_heard=self.engine.now,
-        )
+        now, cookie = self.engine.now, self.engine.random(8)
+        sa = IsakmpSa(self.engine.next_serial(), live, True, path, cookie, born=now, last_heard=now)
         main = Initiator(self.engine, sa)
         self.add(sa, main)
         self.engine.tell(live, LOG, f"{sa.label}: initiating Main Mode")
