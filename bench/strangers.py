@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "packages/cygnet/src", ROOT / "packages/cygnet/tests/ike"]
 sys.path[:0] = map(str, SOURCES)
 
-import test_ike_strangers as stories  # noqa: E402
+import strangers_scene as stories  # noqa: E402
 from cygnet.connection.selector import host_selector  # noqa: E402
 from cygnet.crypto.rsa import PrivateKey  # noqa: E402
 from cygnet.ike.strangers import MOST_PAIRS  # noqa: E402
