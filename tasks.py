@@ -190,7 +190,7 @@ def provision(_: Context, image: str, site: str, to: str = "") -> None:
 SMOKE = {
     "peer": "the other box's board (default: the same)",
     "site": "accept the box of this site file instead; may be given twice",
-    "image": "with --site: a stock image that is there already, such as one that was fetched; nothing is built",
+    "image": "a stock image that is there already, fetched or made by Buildroot; nothing is built",
     "junit": "write the report to this file, too",
 }
 
