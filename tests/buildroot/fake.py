@@ -69,7 +69,10 @@ $(O)/build/%/.stamp_installed: $(O)/build/%/.stamp_built
 def make_buildroot(folder: Path, version: str = "2026.05.1") -> Path:
     """A folder that is a Buildroot for whoever does not look closer."""
     stamps = [f"$(O)/{directory(name)}/.stamp_installed" for name in PACKAGES]
-    rules = [f"{stamp.rsplit('/', 1)[0]}/%: PKG = {name} {PACKAGES[name]}" for name, stamp in zip(PACKAGES, stamps, strict=True)]
+    rules = [
+        f"{stamp.rsplit('/', 1)[0]}/%: PKG = {name} {PACKAGES[name]}"
+        for name, stamp in zip(PACKAGES, stamps, strict=True)
+    ]
     for place in ("package/zlib", "support/scripts"):
         (folder / place).mkdir(parents=True)
     text = MAKEFILE.replace("@VERSION@", version).replace("@STAMPS@", " ".join(stamps))
