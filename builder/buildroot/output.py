@@ -85,7 +85,7 @@ class Output:
 
         Buildroot would unpack and patch over what is there already, and patches do not apply twice.
         """
-        found = [place for place in packages if place.is_dir() and not any((place / one).exists() for one in PATCHED)]
+        found = [place for place in packages if _half_patched(place)]
         for place in found:
             shutil.rmtree(place)
         return [place.name for place in found]
@@ -95,3 +95,9 @@ class Output:
         record = self.record()
         before = record.packages if record else {}
         return [name for name, digest in packages.items() if name in before and before[name] != digest]
+
+
+def _half_patched(place: Path) -> bool:
+    """Whether more is there than the stamp of a download, and yet it is not patched."""
+    names = {file.name for file in place.iterdir()} if place.is_dir() else set()
+    return any(not name.startswith(".stamp_") for name in names) and names.isdisjoint(PATCHED)

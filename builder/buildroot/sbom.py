@@ -1,8 +1,11 @@
 """``sbom.json`` of an image that Buildroot made: its `make show-info` in the form that the other engine's has.
 
-Facts about show-info, seen with Buildroot 2026.05.1 and 2026.02.3: an object by package; ``type`` is target, host or
-rootfs; a ``virtual`` package stands for what it depends on; ``licenses`` separates licences by commas, with remarks in
-parentheses; ``hashes`` and ``patches`` are files, relative to Buildroot's folder unless they begin with /.
+Facts about show-info, seen with Buildroot 2026.05.1: an object by package; ``type`` is target, host or rootfs; a
+``virtual`` package stands for what it depends on; ``licenses`` separates licences by commas, with remarks in
+parentheses; ``hashes`` and ``patches`` are files, relative to Buildroot's folder unless they begin with /.  The first
+of a download's ``uris`` is the package's own, the others are Buildroot's mirrors: the way of fetching, +, then the
+address of the folder, or of the file itself where ``?buildroot-path=filename`` follows.  A kernel of one's own choice
+has the version "custom".
 """
 
 from __future__ import annotations
@@ -39,7 +42,9 @@ COMPILERS = re.compile(r"host-(gcc-final|binutils|rust|rust-bin)")
 REMARK = re.compile(r"\s*\([^()]*\)")
 HASH = re.compile(r"sha256\s+(?P<sha256>[0-9a-f]{64})\s+(?P<name>\S+)")
 UNKNOWN = "unknown"
-URI = re.compile(r"(?:\w+(?:\|\w+)*\+)?(?P<address>\w+://.*)")
+URI = re.compile(r"(?:\w+(?:\|\w+)*\+)?(?P<address>(?:https?|ftp)://[^?]*)(?P<whole>\?buildroot-path=filename)?")
+CUSTOM = "custom"
+NUMBER = re.compile(r"[-_](?P<version>\d[\w.]*?)(?:\.orig)?\.tar\.\w+")
 
 
 class Download(msgspec.Struct, frozen=True):
@@ -47,6 +52,14 @@ class Download(msgspec.Struct, frozen=True):
 
     source: str
     uris: list[str] = []
+
+    @property
+    def address(self) -> str:
+        """Where its maker has it; nothing for a folder on this machine."""
+        found = URI.fullmatch(self.uris[0]) if self.uris else None
+        if not found:
+            return ""
+        return found["address"] if found["whole"] else f"{found['address'].rstrip('/')}/{self.source}"
 
 
 class Info(msgspec.Struct, frozen=True, rename={"cpe": "cpe-id"}):
@@ -110,36 +123,36 @@ def _needed(packages: Mapping[str, Info], name: str) -> list[str]:
 
 
 def _package(name: str, one: Info, checkout: Checkout) -> Component:
-    version = one.version or checkout.release.name
+    version = _version(one) or checkout.release.name
     patches = [_patch(Path(file), checkout) for file in one.patches]
     return Component(
         name=name, version=version, type=ComponentType.LIBRARY, bom_ref=name, scope=ComponentScope.REQUIRED,
         licenses=licences(one.licenses, checkout.folder / one.package_dir), purl=_purl(name, version, one),
-        cpe=one.cpe, external_references=list(_sources(one, checkout)),
+        cpe=one.cpe if one.version == version else None, external_references=list(_sources(one, checkout)),
         pedigree=Pedigree(patches=patches) if patches else None,
         properties=property_list({"cygnet:linked-only": str(not _on_box(one)).lower()}),
     )  # fmt: skip
 
 
+def _version(one: Info) -> str:
+    if one.version != CUSTOM:
+        return one.version
+    found = NUMBER.search(one.downloads[0].source) if one.downloads else None
+    return found["version"] if found else CUSTOM
+
+
 def _purl(name: str, version: str, one: Info) -> PackageURL:
-    found = next(_addresses(one.downloads[0]), "") if one.downloads else ""
-    return PackageURL("generic", None, name, version, {"download_url": found} if found else None)
-
-
-def _addresses(download: Download) -> Iterator[str]:
-    """Where a file can be had: Buildroot writes the way of fetching before the address (https+https://...)."""
-    for uri in download.uris:
-        if found := URI.fullmatch(uri):
-            yield f"{found['address'].rstrip('/')}/{download.source}"
+    address = one.downloads[0].address if one.downloads else ""
+    return PackageURL("generic", None, name, version, {"download_url": address} if address else None)
 
 
 def _sources(one: Info, checkout: Checkout) -> Iterator[ExternalReference]:
     known = _hashes(one, checkout)
     for download in one.downloads:
-        sha256 = known.get(download.source)
-        for address in list(_addresses(download))[:1]:
+        if download.address:
+            sha256 = known.get(download.source)
             yield ExternalReference(
-                type=ExternalReferenceType.SOURCE_DISTRIBUTION, url=XsUri(address), comment=download.source,
+                type=ExternalReferenceType.SOURCE_DISTRIBUTION, url=XsUri(download.address), comment=download.source,
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else [],
             )  # fmt: skip
 
@@ -164,15 +177,26 @@ def _shown(file: Path) -> str:
 
 
 def licences(text: str, place: Path) -> list[DisjunctiveLicense] | list[LicenseExpression]:
-    """As one SPDX expression; where SPDX does not know a licence, each by the name that Buildroot gives it."""
+    """As one SPDX expression; where SPDX does not know them all, each by itself, as SPDX or Buildroot calls it."""
     names = [name for piece in REMARK.sub("", text).split(",") if (name := piece.strip())]
     if not names or names == [UNKNOWN]:
         return []
+    known = [_expression(name, place) for name in names]
+    if all(known):
+        pieces = [f"({one})" if " OR " in one and len(known) > 1 else one for one in known]
+        return [LicenseExpression(" AND ".join(pieces))]
+    return [
+        DisjunctiveLicense(id=one) if one and " " not in one else DisjunctiveLicense(name=name)
+        for name, one in zip(names, known, strict=True)
+    ]
+
+
+def _expression(name: str, place: Path) -> str:
+    """In SPDX's spelling; nothing for what SPDX does not know."""
     try:
-        pieces = [checked(re.sub(r"\b(or|and|with)\b", lambda word: word[0].upper(), name), place) for name in names]
+        return checked(re.sub(r" (or|and|with) ", lambda word: word[0].upper(), name), place)
     except RecipeError:
-        return [DisjunctiveLicense(name=name) for name in names]
-    return [LicenseExpression(" AND ".join(f"({one})" if " OR " in one and len(pieces) > 1 else one for one in pieces))]
+        return ""
 
 
 def _compiler(name: str, one: Info) -> Component:

@@ -36,6 +36,8 @@ show-info:
 
 source:
 	@test -e $(O)/build/zlib-1.3.1 || echo '>>> zlib 1.3.1 Downloading'
+	@mkdir -p $(O)/build/zlib-1.3.1 $(O)/build/linux-6.18.7
+	@touch $(O)/build/zlib-1.3.1/.stamp_downloaded $(O)/build/linux-6.18.7/.stamp_downloaded
 
 all: @STAMPS@
 	@mkdir -p $(O)/images
@@ -119,7 +121,14 @@ def show_info() -> dict[str, Any]:
         "cpe-id": "cpe:2.3:a:zlib:zlib:1.3.1:*:*:*:*:*:*:*",
     }  # fmt: skip
     info["linux"] |= {"licenses": "GPL-2.0", "install_images": True, "dependencies": ["compression", "host-gcc-final"]}
-    info["own"] |= {"licenses": "GPL-2.0+ (programs), bzip2-1.0.4"}
+    info["linux"] |= {
+        "version": "custom", "cpe-id": "cpe:2.3:o:linux:linux_kernel:custom:-:*:*:*:*:*:*",
+        "downloads": [{"source": "linux_6.12.107.orig.tar.xz", "uris": ["http+http://a.example/linux"]}],
+    }  # fmt: skip
+    info["own"] |= {
+        "licenses": "GPL-2.0+ (programs), bzip2-1.0.4",
+        "downloads": [{"source": "own-0.1.0.tar.gz", "uris": ["local+/srv/own", *where]}],
+    }
     info["compression"] = {"type": "target", "name": "compression", "virtual": True, "dependencies": ["zlib"]}
     info["rootfs-squashfs"] = {"type": "rootfs", "image_name": "rootfs.squashfs", "dependencies": ["host-gcc-final"]}
     return info

@@ -111,7 +111,9 @@ def test_a_package_that_fails_is_shown_and_the_next_call_goes_on(
     (bench.buildroot / "fail").write_text("")
     capsys.readouterr()
     bench.build()
-    assert "4 steps, 1 from cache, 3 to do" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "4 steps, 1 from cache, 3 to do" in shown
+    assert "interrupted" not in shown, "what was fetched and not begun yet is whole"
 
 
 def test_an_interrupted_build_goes_on_and_is_not_patched_twice(

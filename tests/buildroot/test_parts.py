@@ -190,12 +190,25 @@ def test_show_info_as_a_bill_of_materials(tmp_path: Path) -> None:
     assert zlib["pedigree"]["patches"][0]["diff"]["url"].startswith("package/zlib/0001-fix.patch#sha256=")
     assert zlib["properties"] == [{"name": "cygnet:linked-only", "value": "true"}]
     assert (compiler["scope"], compiler["type"]) == ("excluded", "application")
-    # SPDX does not know the second: each as Buildroot calls it, without the remark.
-    assert parts["own"]["licenses"] == [
-        {"license": {"name": "GPL-2.0+"}},
-        {"license": {"name": "bzip2-1.0.4"}},
-    ]
+    # SPDX does not know the second.
+    assert parts["own"]["licenses"] == [{"license": {"id": "GPL-2.0-or-later"}}, {"license": {"name": "bzip2-1.0.4"}}]
     assert parts["own"]["version"] == "2026.05.1", "a package without a version is Buildroot's own"
+    assert "externalReferences" not in parts["own"], "a folder on this machine is nobody's address"
+    assert (parts["linux"]["version"], parts["linux"].get("cpe")) == ("6.12.107", None)
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("https+https://a.example/pub", "https://a.example/pub/x-1.tar.gz"),
+        ("https|urlencode+https://a.example/pub/", "https://a.example/pub/x-1.tar.gz"),
+        ("https+https://a.example/ab/x-1.0.tar.gz?buildroot-path=filename", "https://a.example/ab/x-1.0.tar.gz"),
+        ("local+/home/me/x", ""),
+        ("git+ssh://a.example/x", ""),
+    ],
+)
+def test_where_a_source_comes_from(uri: str, address: str) -> None:
+    assert sbom.Download("x-1.tar.gz", [uri, "https+https://mirror.example"]).address == address
 
 
 def test_what_depends_on_what(tmp_path: Path) -> None:
@@ -213,13 +226,15 @@ def test_what_depends_on_what(tmp_path: Path) -> None:
         ("BSD-3-Clause or GPL-2.0", ["BSD-3-Clause OR GPL-2.0-only"]),
         ("MIT or Apache-2.0, Zlib", ["(MIT OR Apache-2.0) AND Zlib"]),
         ("GPL-3.0+ with exceptions, Unicode thing", ["GPL-3.0+ with exceptions", "Unicode thing"]),
+        ("MIT or Zlib, Public domain, GPL-2.0", ["MIT or Zlib", "Public domain", "GPL-2.0-only"]),
         ("unknown", []),
         ("", []),
     ],
 )
 def test_licences(text: str, licences: list[str]) -> None:
     found = sbom.licences(text, Path("package/x"))
-    assert [getattr(one, "value", None) or getattr(one, "name", None) for one in found] == licences
+    words = [getattr(one, "value", None) or getattr(one, "id", None) or getattr(one, "name", None) for one in found]
+    assert words == licences
 
 
 def test_a_show_info_of_another_form() -> None:
