@@ -1,0 +1,6 @@
+"""Buildroot as the second engine: the same boards, packages and overlay as a BR2_EXTERNAL tree.
+
+``export`` writes the tree; ``tree`` names what is in it and puts it in place; ``defconfig``, ``board_files``,
+``package_files`` and ``prebuilt`` make its parts.  What is described stands in board/, packages/ and overlay/; here are
+only words.toml, which translates, and templates.
+"""
