@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from builder.boards import Board, load_board
-from builder.buildroot import checkout, configuration, publish
+from builder.buildroot import checkout, configuration, publish, sbom
 from builder.buildroot.drive import STEP, Make
+from builder.buildroot.export import export
 from builder.buildroot.output import Output, Record
 from builder.buildroot.progress import Watch
+from builder.buildroot.sources import fill
+from builder.buildroot.tree import defconfig_name
 from builder.errors import CygnetError, StepFailed
 from builder.plan import Project
 from builder.progress import Lines, Progress, progress
@@ -67,6 +70,7 @@ def make_image(this: Build, menuconfig: bool = False) -> Path:
     this.output.check(release, config)
     info = this.make.show_info()
     _go_on(this, info)
+    fill(sbom.read(info), this.make, this.project.settings.downloads)
     this.output.write(Record(release, config, _own_packages(this.make.external)))
     _run(this, info)
     image = publish.publish(this.project, this.board, this.make, this.output, info)
@@ -76,8 +80,6 @@ def make_image(this: Build, menuconfig: bool = False) -> Path:
 
 def _prepared(project: Project, board: Board, place: str) -> Build:
     """The external tree and the output folder, there and ready."""
-    from builder.buildroot.export import export
-
     found = checkout.find(place, project.settings)
     if found.release.warning:
         project.progress.say(f"warning: {found.release.warning}")
@@ -105,7 +107,7 @@ def _alone(this: Build) -> Iterator[None]:
 
 def _configured(this: Build) -> dict[str, str]:
     """Make Buildroot's .config: what the board asks for, what the user chose, what is this machine's."""
-    defconfig = this.make.external / "configs" / f"cygnet_{this.board.name}_defconfig"
+    defconfig = this.make.external / "configs" / defconfig_name(this.board.name)
     own = {"BR2_CCACHE": "y", "BR2_JLEVEL": str(this.project.jobs)}
     chosen = configuration.read(this.chosen.read_text()) if this.chosen.is_file() else {}
     asked = {**configuration.read(defconfig.read_text()), **own, **chosen}

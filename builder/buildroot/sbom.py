@@ -74,6 +74,7 @@ class Info(msgspec.Struct, frozen=True, rename={"cpe": "cpe-id"}):
     hashes: list[str] = []
     patches: list[str] = []
     package_dir: str = ""
+    dl_dir: str = ""
     install_target: bool = False
     install_images: bool = False
     dependencies: list[str] = []
@@ -147,7 +148,7 @@ def _purl(name: str, version: str, one: Info) -> PackageURL:
 
 
 def _sources(one: Info, checkout: Checkout) -> Iterator[ExternalReference]:
-    known = _hashes(one, checkout)
+    known = hashes(one, checkout)
     for download in one.downloads:
         if download.address:
             sha256 = known.get(download.source)
@@ -157,7 +158,8 @@ def _sources(one: Info, checkout: Checkout) -> Iterator[ExternalReference]:
             )  # fmt: skip
 
 
-def _hashes(one: Info, checkout: Checkout) -> dict[str, str]:
+def hashes(one: Info, checkout: Checkout) -> dict[str, str]:
+    """The SHA-256 that Buildroot wants of a package's files."""
     files = [checkout.folder / name for name in one.hashes]
     found = (HASH.fullmatch(line.strip()) for file in files if file.is_file() for line in file.read_text().splitlines())
     return {line["name"]: line["sha256"] for line in found if line}

@@ -110,6 +110,7 @@ def show_info() -> dict[str, Any]:
             **common, "type": "host" if name.startswith("host-") else "target", "name": name.removeprefix("host-"),
             "version": version, "licenses": "unknown", "package_dir": f"package/{name}", "stamp_dir": directory(name),
             "install_target": True, "install_images": False, "dependencies": [],
+            "dl_dir": name.removeprefix("host-"),
         }
         for name, version in PACKAGES.items()
     }  # fmt: skip

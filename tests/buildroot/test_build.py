@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -12,13 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from fake import DEFCONFIG, make_buildroot, make_external
+from fake import DEFCONFIG, SHA256, make_buildroot, make_external, show_info
 
 from builder.boards import load_board
+from builder.buildroot import sbom
 from builder.buildroot.build import Build, make_image
 from builder.buildroot.checkout import look
 from builder.buildroot.drive import Make
 from builder.buildroot.output import Output
+from builder.buildroot.sources import fill
 from builder.errors import CygnetError, Interrupted, StepFailed
 from builder.image.header import verify
 from builder.plan import Project
@@ -198,6 +201,25 @@ def test_an_output_that_cannot_be_gone_on_with_is_left_alone(bench: Bench, chang
     wanted = f"{bench.output} {sentence}: it cannot be gone on with; to begin anew, rm -r {bench.output}"
     assert str(failure.value) == wanted
     assert bench.stamps() == before
+
+
+def test_what_the_other_engine_has_fetched_is_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("BR2_DL_DIR", raising=False)
+    source = b"what Debian calls zlib_1.3.1.orig.tar.xz"
+    sha256 = hashlib.sha256(source).hexdigest()
+    hashes = bench.buildroot / "package/zlib/zlib.hash"
+    hashes.write_text(hashes.read_text().replace(SHA256, sha256))
+    ours = tmp_path / "downloads" / sha256
+    ours.mkdir(parents=True)
+    fill(sbom.read(show_info()), replace(bench.this.make, checkout=look(bench.buildroot)), tmp_path / "downloads")
+    assert not (tmp_path / "cache/dl").exists()
+    (ours / "zlib_1.3.1.orig.tar.xz.part").write_bytes(source[:5])
+    (ours / "zlib_1.3.1.orig.tar.xz").write_bytes(source)
+    fill(sbom.read(show_info()), replace(bench.this.make, checkout=look(bench.buildroot)), tmp_path / "downloads")
+    assert [file.name for file in (tmp_path / "cache/dl").rglob("*.*")] == ["zlib-1.3.1.tar.xz"]
+    assert (tmp_path / "cache/dl/zlib/zlib-1.3.1.tar.xz").read_bytes() == source
 
 
 def test_an_output_that_was_only_configured_is_taken(bench: Bench) -> None:
