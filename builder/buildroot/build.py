@@ -62,10 +62,10 @@ def build(board: str, place: str, menuconfig: bool, jobs: int) -> None:
 
 def make_image(this: Build, menuconfig: bool = False) -> Path:
     """Configure and build; where the image is."""
-    config = _configured(this)
+    config = configured(this)
     if menuconfig:
         _choose(this)
-        config = _configured(this)
+        config = configured(this)
     release = this.make.checkout.release.name
     this.output.check(release, config)
     info = this.make.show_info()
@@ -105,7 +105,7 @@ def _alone(this: Build) -> Iterator[None]:
         yield
 
 
-def _configured(this: Build) -> dict[str, str]:
+def configured(this: Build) -> dict[str, str]:
     """Make Buildroot's .config: what the board asks for, what the user chose, what is this machine's."""
     defconfig = this.make.external / "configs" / defconfig_name(this.board.name)
     own = {"BR2_CCACHE": "y", "BR2_JLEVEL": str(this.project.jobs)}
