@@ -16,7 +16,7 @@ from typing import Any
 
 from builder.boards import Board, load_board
 from builder.buildroot import checkout, configuration, publish, sbom
-from builder.buildroot.drive import STEP, Make
+from builder.buildroot.drive import STEP, Make, ended
 from builder.buildroot.export import export
 from builder.buildroot.output import Output, Record
 from builder.buildroot.progress import Watch
@@ -57,6 +57,7 @@ def build(board: str, place: str, menuconfig: bool, jobs: int) -> None:
         project = Project(settings(), shown, jobs=jobs)
         this = _prepared(project, load_board(project.settings.boards, board), place)
         with _alone(this):
+            export(project, this.make.external, (board,))
             make_image(this, menuconfig)
 
 
@@ -79,7 +80,7 @@ def make_image(this: Build, menuconfig: bool = False) -> Path:
 
 
 def _prepared(project: Project, board: Board, place: str) -> Build:
-    """The external tree and the output folder, there and ready."""
+    """The Buildroot found, and the folders for it."""
     found = checkout.find(place, project.settings)
     if found.release.warning:
         project.progress.say(f"warning: {found.release.warning}")
@@ -88,7 +89,7 @@ def _prepared(project: Project, board: Board, place: str) -> Build:
     output.folder.mkdir(parents=True, exist_ok=True)
     project.settings.logs.mkdir(parents=True, exist_ok=True)
     log = project.settings.logs / f"buildroot-{board.name}.log"
-    external = export(project, folder / f"{board.name}.external", (board.name,))
+    external = folder / f"{board.name}.external"
     return Build(project, board, Make(found, external, output.folder, folder, log), output)
 
 
@@ -170,6 +171,5 @@ def _run(this: Build, info: Mapping[str, Any]) -> None:
     status = this.make.follow(watch.line, "source", "all")
     watch.end()
     if status:
-        end = f"signal {-status}" if status < 0 else f"status {status}"
         name = f"{STEP}, {watch.failed}" if watch.failed else STEP
-        raise StepFailed(name, f"make ended with {end}", this.make.log, watch.tail)
+        raise StepFailed(name, f"make {ended(status)}", this.make.log, watch.tail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from builder.buildroot.checkout import Checkout
-from builder.errors import CygnetError, Interrupted
-from builder.run import ENVIRONMENT, Children, Runner
+from builder.errors import CygnetError, Interrupted, StepFailed
+from builder.run import ENVIRONMENT, Children, tail
 
 # Of the user's environment: the way to the network, and Buildroot's own settings.
 KEPT = re.compile(r"(HOME|BR2_\w+|(?:https?|ftp|all|no)_proxy)", re.IGNORECASE)
@@ -34,20 +35,21 @@ class Make:
     log: Path
     children: Children = field(default_factory=Children)
 
-    def run(self, *words: str) -> None:
-        """One of Buildroot's targets, what it says only in the log. Raises StepFailed."""
-        self._runner.run(self.command(*words), self.output, self.environment)
+    def run(self, *words: str) -> list[str]:
+        """One of Buildroot's targets; the lines that it says. Raises StepFailed, Interrupted."""
+        lines: list[str] = []
+        status = self.follow(lines.append, *words)
+        if status:
+            raise StepFailed(STEP, f"make {words[-1]} {ended(status)}", self.log, tail(self.log))
+        return lines
 
     def show_info(self) -> dict[str, Any]:
-        """What Buildroot says of each package of the configuration (`make show-info`)."""
-        text = self._runner.output(self.command("-s", "show-info"), self.output, self.environment)
+        """What Buildroot says of each package of the configuration (`make show-info`): one line of JSON."""
+        found = next((line for line in self.run("-s", "show-info") if line.startswith("{")), "")
         try:
-            found = json.loads(text[text.index("{") :])
+            return dict(json.loads(found))
         except ValueError as error:
-            raise CygnetError(
-                f"{self.checkout.folder}: make show-info says no JSON ({error}); see {self.log}"
-            ) from None
-        return dict(found)
+            raise CygnetError(f"{self.checkout.folder}: show-info says no JSON ({error}); see {self.log}") from None
 
     def menuconfig(self) -> None:
         """Buildroot's menu, on this terminal."""
@@ -61,6 +63,7 @@ class Make:
         """Run a target, its lines into the log and ``told``; make's status. Raises Interrupted when the user does."""
         here, there = os.pipe()
         with os.fdopen(here, "rb") as output, self.log.open("ab") as log:
+            log.write(f"\n{shlex.join(self.command(*words))}\n".encode())
             with os.fdopen(there, "wb") as into:
                 process = self.children.start(self.command(*words), self.output, self.environment, into)
             try:
@@ -92,6 +95,7 @@ class Make:
         own = {"BR2_DL_DIR": str(self.cache / "dl"), "BR2_CCACHE_DIR": str(self.cache / "ccache")}
         return {**ENVIRONMENT, **own, **{name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}}
 
-    @property
-    def _runner(self) -> Runner:
-        return Runner(STEP, self.log, self.children)
+
+def ended(status: int) -> str:
+    """How make ended, for a sentence."""
+    return f"ended with signal {-status}" if status < 0 else f"ended with status {status}"

@@ -84,7 +84,7 @@ def make_buildroot(folder: Path, version: str = "2026.05.1") -> Path:
     (folder / "options.lines").write_text("\n".join(OPTIONS.split()) + "\n")
     (folder / "package/zlib/zlib.hash").write_text(f"# From upstream\nsha256  {SHA256}  zlib-1.3.1.tar.xz\n")
     (folder / "package/zlib/0001-fix.patch").write_text("--- a\n+++ b\n")
-    (folder / "show-info.json").write_text(json.dumps(show_info(), indent=1))
+    (folder / "show-info.json").write_text(json.dumps(show_info()) + "\n")
     return folder
 
 

@@ -12,8 +12,9 @@ from fake import SHA256, make_buildroot, show_info
 from builder.boards import load_board
 from builder.buildroot import configuration, sbom
 from builder.buildroot.checkout import look
+from builder.buildroot.drive import Make
 from builder.buildroot.progress import Watch
-from builder.errors import CygnetError
+from builder.errors import CygnetError, StepFailed
 from builder.papers.sbom import dump, validate
 from builder.settings import PROJECT
 
@@ -240,3 +241,14 @@ def test_licences(text: str, licences: list[str]) -> None:
 def test_a_show_info_of_another_form() -> None:
     with pytest.raises(CygnetError, match=r"show-info is of a form that is not known here: .*type"):
         sbom.read({"zlib": {"name": "zlib"}})
+
+
+def test_a_show_info_that_is_none(tmp_path: Path) -> None:
+    buildroot, log = make_buildroot(tmp_path / "br"), tmp_path / "log"
+    make = Make(look(buildroot), tmp_path, tmp_path, tmp_path, log)
+    assert make.show_info()["zlib"]["version"] == "1.3.1"
+    (buildroot / "show-info.json").write_text("make: Nothing to be done for 'show-info'.\n")
+    with pytest.raises(CygnetError, match=rf"{buildroot}: show-info says no JSON \(.*\); see {log}"):
+        make.show_info()
+    with pytest.raises(StepFailed, match=r"make no-such-target ended with status 2\. (?s:.*)No rule to make target"):
+        make.run("no-such-target")
