@@ -97,7 +97,7 @@ def _post_build(settings: Settings, board: Board, of: str) -> File:
           ("directories", "links", "modes"))
     )  # fmt: skip
     return fill(
-        "post-build.sh", of, runs=True,
+        "post-build.sh", of,
         manifest=both, firewall=firewall, rules=firewall.RULES, kernel_file=kernel_file(board),
         kernel_in_root=KERNEL if LOADERS[board.loader].KERNEL_IN_ROOT else "",
     )  # fmt: skip
@@ -108,7 +108,7 @@ def _post_image(board: Board, of: str) -> File:
         "board": board, "image": medium(board).IMAGE, "kernel_file": kernel_file(board), "tree_file": tree_file(board),
     }  # fmt: skip
     own = _disk_values(board) if board.disk else _flash_values(board)
-    return fill("post-image.sh", of, runs=True, **{**common, **own})
+    return fill("post-image.sh", of, **{**common, **own})
 
 
 def _disk_values(board: Board) -> dict[str, object]:

@@ -189,4 +189,5 @@ def _image(board: Board) -> list[str]:
 
 
 def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
+    """The lines that set or unset something; comments are for who reads the folder."""
+    return [line for line in text.splitlines() if symbol(line)]

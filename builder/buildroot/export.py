@@ -12,7 +12,6 @@ from builder.buildroot.fill import fill
 from builder.buildroot.package_files import package_files as own_package_files
 from builder.buildroot.prebuilt import Prebuilt
 from builder.buildroot.tree import File, defconfig_name, put, read_list
-from builder.errors import CygnetError
 from builder.plan import Project
 
 KERNEL = "linux"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shlex
 from pathlib import Path
 
 import jinja2
@@ -25,14 +24,13 @@ OPTIONS = {
 def _environment() -> jinja2.Environment:
     found = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), **OPTIONS)  # type: ignore[arg-type] # noqa: S701
     found.globals |= {"name": NAME, "version": VERSION, "tree": TREE, "tree_shell": TREE_SHELL}
-    found.filters["words"] = shlex.join
     return found
 
 
-def fill(template: str, of: str, runs: bool = False, **values: object) -> File:
-    """A file made from ``template``, whose first line says that it is made from ``of``."""
+def fill(template: str, of: str, **values: object) -> File:
+    """A file made from ``template``, whose first lines say that it is made from ``of``; one for a shell is run."""
     text = _environment().get_template(f"{template}.j2").render(made=made_by(of), **values)
-    return File(text.encode(), runs)
+    return File(text.encode(), runs=template.endswith(".sh"))
 
 
 def fill_file(file: Path, **values: object) -> str:

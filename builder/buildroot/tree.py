@@ -57,7 +57,7 @@ def made_by(of: str) -> str:
 
 
 def put(files: Files, to: Path) -> None:
-    """Make ``to`` hold ``files``. Raises CygnetError, and changes nothing, if it is not a tree of ours or was changed."""
+    """Make ``to`` hold ``files``. Raises CygnetError, and changes nothing, if it is no tree of ours or was changed."""
     try:
         before = read_list(to)
         if before is None:

@@ -46,7 +46,7 @@ class Recipe:
 
     @property
     def content(self) -> str:
-        """The hash of everything in the folder that can reach an image: not tests, what runs leave, Buildroot's words."""
+        """The hash of what in the folder can reach an image: not tests, what their runs leave, Buildroot's words."""
         return hash_folder(self.folder, lambda path: path.parts[0] in NOT_OURS or path.parts[0].startswith("."))
 
 
