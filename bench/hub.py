@@ -51,7 +51,7 @@ def load(count: int) -> tuple[float, Box]:
     began = time.process_time()
     for one in made:
         hub.add(one)
-        hub.route(one.name)
+        hub.tunnels.route(one)
     return time.process_time() - began, hub
 
 
