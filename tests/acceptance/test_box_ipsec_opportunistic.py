@@ -244,7 +244,7 @@ def test_who_only_calls(scene: Scene, record_property: Callable[[str, object], N
     """The guide's configuration as it is printed: a first packet waits for its tunnel; who is called is clear-or-private"""
     scene.publish(scene.record(ROAD, "a"), scene.record(scene.b.wan, "b", "--txt", scene.b.wan))
     with scene.watched() as frames:
-        said, _ = scene.a.box.run(ping(scene.b.wan, 1, f"-W {TRIES}"), PATIENCE)
+        said, _ = scene.a.box.run(ping(scene.b.wan, 1, f"-W {PATIENCE}"), 2 * PATIENCE)
     first = re.search(r"seq=0 .*time=([\d.]+) ms", said)
     assert first, f"{said}\n{status(scene.a.box)}"
     record_property("first packet to encrypted reply, s", f"{float(first[1]) / 1000:.1f}")
