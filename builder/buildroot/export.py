@@ -15,7 +15,7 @@ from builder.buildroot.tree import File, defconfig_name, put, read_list
 from builder.plan import Project
 
 KERNEL = "linux"
-TOP = ("external.desc", "Config.in", "external.mk")
+TOP = ("external.desc", "Config.in", "external.mk", ".flake8")
 HASHES = ("patches/linux/linux.hash", "patches/linux-headers/linux-headers.hash")
 
 

@@ -139,6 +139,8 @@ def test_kernel_and_busybox_begin_with_nothing(tree: Path, outputs: dict[str, tu
 
 def test_buildroots_own_checker_finds_nothing(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "magic.py").write_text(MAGIC)
+    (tmp_path / "flake8/main").mkdir(parents=True)
+    (tmp_path / "flake8/main/application.py").touch()
     files = sorted(str(file.relative_to(tree)) for file in tree.rglob("*") if file.is_file() and not file.is_symlink())
     files = [file for file in files if "/overlay/" not in file]  # the overlay's scripts have tests of their own
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
