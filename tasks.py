@@ -14,6 +14,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from builder import commands, site_tasks
+from builder.buildroot import tasks as buildroot_tasks
 from builder.errors import FULL, CygnetError, Interrupted
 from builder.flash.options import Console, Options
 from builder.interrupts import terminated_is_interrupted
@@ -192,10 +193,39 @@ def provision(_: Context, image: str, site: str, to: str = "") -> None:
     commands.provision(image, site, to)
 
 
+@task(
+    positional=["action"],
+    help={
+        "action": "export or build",
+        "board": "which board: see ./inv boards (export: without one, all of them)",
+        "out": "export: the folder that becomes the external tree",
+        "buildroot": "build: a checkout of Buildroot or its release tarball (default: CYGNET_BUILDROOT)",
+        "menuconfig": "build: choose in Buildroot's menu first; what you choose is kept",
+        **JOBS,
+    },
+)
+@told
+def buildroot(
+    _: Context,
+    action: str,
+    board: str = "",
+    out: str = "",
+    buildroot: str = "",
+    menuconfig: bool = False,
+    jobs: int = 0,
+) -> None:
+    """Have Buildroot build the same boards: docs/buildroot.md.
+
+    export: write boards, packages and overlay as a BR2_EXTERNAL tree. build: run Buildroot on them, out of tree; the
+    image is put into images/BOARD/ in the same form as that of ./inv build. The same command goes on where it stopped.
+    """
+    buildroot_tasks.run(action, board or (DEFAULT_BOARD if action == "build" else ""), out, buildroot, menuconfig, jobs)
+
+
 SMOKE = {
     "peer": "the other box's board (default: the same)",
     "site": "accept the box of this site file instead; may be given twice",
-    "image": "with --site: a stock image that is there already, such as one that was fetched; nothing is built",
+    "image": "a stock image that is there already, fetched or made by Buildroot; nothing is built",
     "junit": "write the report to this file, too",
 }
 

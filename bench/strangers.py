@@ -1,20 +1,19 @@
-"""How opportunistic encryption grows with the number of destinations: `.venv/bin/python bench/strangers.py [most]`.
+"""How opportunistic encryption grows with the number of destinations: `.venv/bin/python bench/strangers.py`.
 
 Two daemons on the simulated network of packages/cygnet/tests/ike, fake kernels, a clock that is set forward: what is
-measured is the CPU time of the code, and what it keeps.  Each number of destinations is a process of its own.
+measured is the CPU time of the code, and what it keeps.
 
 - look-ups: packets to so many hosts that have no key, in a simulated minute; the table ends at strangers.MOST_PAIRS.
-- negotiations: to so many hosts that name one gateway; a quick mode each, both ends of it in this process.
+- negotiations: to so many hosts that name one gateway; a quick mode each, both ends of it in this process. The bound of
+  the table is lifted for it.
 - memory: the same, and what Python's allocator holds for the pairs (tracemalloc), by pair and end.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -22,15 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "packages/cygnet/src", ROOT / "packages/cygnet/tests/ike"]
 sys.path[:0] = map(str, SOURCES)
 
-import test_ike_strangers as stories  # noqa: E402
+import strangers_scene as stories  # noqa: E402
 from cygnet.connection.selector import host_selector  # noqa: E402
 from cygnet.crypto.rsa import PrivateKey  # noqa: E402
-from cygnet.ike.strangers import MOST_PAIRS  # noqa: E402
+from cygnet.ike import roster, strangers  # noqa: E402
 from cygnet.kernel.interface import Acquire  # noqa: E402
+from growth import Measure, show  # noqa: E402
 from name_server import NameServer  # noqa: E402
 from simulation import Box, Network  # noqa: E402
 
-MOST, MINUTE = 10_000, 60.0
+MINUTE = 60.0
 # What quick modes are remembered for is over then.
 LATER = 300.0
 KIB = 1024
@@ -58,7 +58,7 @@ def look_ups(count: int) -> str:
         network.run(MINUTE / count)
     network.run(1.0)
     spent = time.process_time() - began
-    assert len(west.engine.strangers.pairs) == min(count, MOST_PAIRS)
+    assert len(west.engine.strangers.pairs) == min(count, strangers.MOST_PAIRS)
     return f"{spent / count * 1000:.2f}"
 
 
@@ -89,6 +89,7 @@ def call(network: Network, boxes: tuple[Box, Box], everybody: list[str]) -> None
 
 def negotiations(count: int) -> str:
     """A pair each: CPU milliseconds of both ends."""
+    strangers.MOST_PAIRS = roster.MOST_INSTANCES = 2 * count
     everybody = hosts(count)
     network, west, east = gateways(everybody)
     began = time.process_time()
@@ -113,27 +114,11 @@ def memory(count: int) -> str:
     return f"{(tracemalloc.get_traced_memory()[0] - before) / 2 / (count - 1) / KIB:.1f}"
 
 
-MEASURES: dict[str, tuple[Callable[[int], str], str, tuple[int, ...]]] = {
-    "look-ups": (look_ups, "ms each", (10, 4, 2, 1)),
-    "negotiations": (negotiations, "ms each, both ends", (40, 20, 10, 4)),
-    "memory": (memory, "KiB a pair and end", (20, 10)),
+MEASURES: dict[str, Measure] = {
+    "look-ups": (look_ups, "ms each", (250, 2500, 10_000)),
+    "negotiations": (negotiations, "ms each, both ends", (250, 2500, 10_000)),
+    "memory": (memory, "KiB a pair and end", (500, 1000)),
 }
 
-
-def main() -> None:
-    """Measure and say."""
-    if len(sys.argv) == 3:
-        print(MEASURES[sys.argv[1]][0](int(sys.argv[2])))
-        return
-    most = int(sys.argv[1]) if len(sys.argv) == 2 else MOST
-    for name, (_, unit, parts) in MEASURES.items():
-        first = 0.0
-        for count in (most // part for part in parts):
-            words = [sys.executable, __file__, name, str(count)]
-            found = float(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)
-            first = first or found
-            print(f"{name}, {count}: {found} {unit}, {found / first:.2f} x the first", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    show(MEASURES)

@@ -57,11 +57,16 @@ def make(project: Project, board: Board, files: Files, stock: Path, to: Path | N
     return place
 
 
-def check_cards(board: Board, site: Site) -> None:
-    """Raise when the site speaks of a network card that the board has not."""
-    if not board.cards:
-        return
-    for at, port in ports(site):
+def check_board(board: Board, site: Site) -> None:
+    """Raise when the site speaks of a network card that the board has not, or needs what its image is without."""
+    if site.dns.dnssec == "box" and "unbound" in board.without:
+        raise RecipeError(
+            site.path,
+            site.line("dns", "dnssec"),
+            f"unbound, which would check signatures, is not in {board.name}'s image: take it out of `without` in "
+            f"{board.folder / 'board.toml'}, or leave this line out",
+        )
+    for at, port in ports(site) if board.cards else ():
         if port.interface not in board.cards:
             raise RecipeError(
                 site.path,

@@ -66,7 +66,7 @@ def provision(image: str, site: str, to: str) -> None:
 def _box_of(board: Board, site_file: str) -> tuple[str, Files]:
     """Name and files of the box that a site file describes."""
     site = sites.read(Path(site_file))
-    boxes.check_cards(board, site)
+    boxes.check_board(board, site)
     return site.name, boxes.of_site(site)
 
 
@@ -131,12 +131,14 @@ def smoke(board: str, peer: str, files: Sequence[str], image: str, junit: str, f
     from builder import smoke as smoking
     from builder.smoke.report import place_for
 
-    if (peer and files) or (image and not files):
-        raise CygnetError("--site goes without --peer, and --image with --site only: see ./inv --help=smoke")
+    if peer and (files or image):
+        raise CygnetError("--peer goes without --site and --image: see ./inv --help=smoke")
     report = place_for(junit) if junit else None
+    stock = Path(image) if image else None
     if files:
-        stock = Path(image) if image else None
         return smoking.smoke_sites(board, [Path(file) for file in files], stock, report, frozen, jobs)
+    if stock:
+        return smoking.smoke_image(board, stock, jobs, report)
     return smoking.smoke(board, peer, frozen, jobs, junit=report)
 
 

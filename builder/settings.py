@@ -1,7 +1,8 @@
 """Where things stand on this machine, and the few settings a user may give.
 
 Environment variables: ``CYGNET_CACHE`` (default: ``$XDG_CACHE_HOME/cygnet``),
-``CYGNET_MIRROR`` and ``CYGNET_SECURITY_MIRROR`` (default: what the host's apt uses).
+``CYGNET_MIRROR`` and ``CYGNET_SECURITY_MIRROR`` (default: what the host's apt uses), ``CYGNET_BUILDROOT`` (a checkout
+or a release tarball of Buildroot, or the address of one: builder/buildroot/checkout.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Settings:
     cache: Path
     project: Path = PROJECT
     images: Path = PROJECT / "images"
+    buildroot: str = ""
 
     @property
     def packages(self) -> Path:
@@ -76,4 +78,4 @@ def settings() -> Settings:
         raise CygnetError(
             f"the cache directory {cache} has a space or colon in its path, which make cannot use: set CYGNET_CACHE"
         )
-    return Settings(cache=cache.resolve())
+    return Settings(cache=cache.resolve(), buildroot=os.environ.get("CYGNET_BUILDROOT", ""))

@@ -30,7 +30,7 @@ for word; do
     esac
     set -- "$@" "$word"
 done
-exec {cc} "$@" -Wl,-Bstatic -latomics -Wl,-Bdynamic -Wl,--gc-sections -lunwind
+exec {cc} -Os -g "$@" -Wl,-Bstatic -latomics -Wl,-Bdynamic -Wl,--gc-sections -lunwind
 """
 
 

@@ -29,7 +29,7 @@ def make(folder: Path, names: Sequence[str], stock: Path, shown: Progress) -> No
         image = folder / name / f"{name}.img"
         made = image.with_name(name + MADE)
         site = sites.read(folder / name / FILE)
-        boxes.check_cards(board, site)
+        boxes.check_board(board, site)
         files = boxes.of_site(site)
         mark = _mark(files, stock)
         if not (image.exists() and is_so(made, mark, PRIVATE)):

@@ -23,16 +23,20 @@ def make_ext(
 
     ``kind``: "ext2" or "ext4"; ``identity`` decides its UUID.
     """
-    number = uuid.uuid5(NAMESPACE, f"{identity} {label}")
     to.unlink(missing_ok=True)
-    command = [
-        tools / "usr/sbin/mke2fs", "-q", "-F", "-t", kind, "-O", FEATURES[kind], "-b", "1024", "-I", "256", "-m", "0",
-        "-L", label, "-U", number, "-d", content,
-        "-E", f"hash_seed={number},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard",
-        *(["-J", "size=1"] if kind == "ext4" else []), to, f"{size // 1024}k",
-    ]  # fmt: skip
+    command = [tools / "usr/sbin/mke2fs", *options(kind, label, identity), "-d", content, to, f"{size // 1024}k"]
     runner.run([str(word) for word in command], cwd=to.parent, env={"MKE2FS_CONFIG": "/dev/null"})
     _give_to_root(content, to, tools, runner)
+
+
+def options(kind: str, label: str, identity: str) -> list[str]:
+    """How mke2fs is told about the file system, but for what is in it, its place and size."""
+    number = str(uuid.uuid5(NAMESPACE, f"{identity} {label}"))
+    return [
+        "-q", "-F", "-t", kind, "-O", FEATURES[kind], "-b", "1024", "-I", "256", "-m", "0", "-L", label, "-U", number,
+        "-E", f"hash_seed={number},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard",
+        *(["-J", "size=1"] if kind == "ext4" else []),
+    ]  # fmt: skip
 
 
 def _give_to_root(content: Path, filesystem: Path, tools: Path, runner: Runner) -> None:

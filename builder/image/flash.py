@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.boards import Board
+from builder.boards import Board, Flash
 from builder.errors import CygnetError
 from builder.image.data import Files, check_room, lay_data
 from builder.image.flash_layout import DATA, ROOTS, check_fits, volume_sizes
@@ -48,17 +48,23 @@ def assemble(board: Board, system: Path, out: Path, tools: Path, work: Path, run
 def _write(
     board: Board, roots: Mapping[str, Path], files: Files, to: Path, tools: Path, work: Path, runner: Runner
 ) -> None:
-    flash, sizes, data = board.need_flash(), volume_sizes(board.need_flash()), work / "data.ubifs"
-    check_room(files, sizes[DATA], f"the data volume of {board.name}")
+    flash, data = board.need_flash(), work / "data.ubifs"
+    check_room(files, volume_sizes(flash)[DATA], f"the data volume of {board.name}")
     make_ubifs(flash, lay_data(files, work / "data"), data, tools, runner, f"{board.name} data")
-    volumes = [Volume(name, sizes[name], root, static=True) for name, root in roots.items()]
-    volumes.append(Volume(DATA, sizes[DATA], data, grows=True))
+    volumes = volumes_of(flash, roots, data)
     # UBI must not take the blocks of an older image for this one's.
     sequence = 0
     for content in (*roots.values(), data):
         sequence = zlib.crc32(content.read_bytes(), sequence)
     write_ubi(flash, volumes, sequence, to, tools, work, runner)
     check_ubi(board, to, {volume.name: volume.content.read_bytes() for volume in volumes})
+
+
+def volumes_of(flash: Flash, roots: Mapping[str, Path], data: Path) -> list[Volume]:
+    """The volumes of an image; ``roots`` and ``data`` are what they hold."""
+    sizes = volume_sizes(flash)
+    return [*(Volume(name, sizes[name], root, static=True) for name, root in roots.items()),
+            Volume(DATA, sizes[DATA], data, grows=True)]  # fmt: skip
 
 
 def make_box(board: Board, files: Files, stock: Path, to: Path, tools: Path, work: Path, runner: Runner) -> None:

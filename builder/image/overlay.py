@@ -34,7 +34,7 @@ def lay(overlay: Path, root: Path, variables: Mapping[str, object]) -> list[str]
     Raises RecipeError for a template or manifest that cannot be used.
     """
     manifest = read_manifest(overlay / MANIFEST)
-    laid = [_lay_file(file, overlay, root, variables) for file in _files(overlay)]
+    laid = lay_files(overlay, root, variables)
     for path, mode in manifest.directories.items():
         (root / path).mkdir(parents=True, exist_ok=True)
         (root / path).chmod(int(mode, 8))
@@ -45,6 +45,11 @@ def lay(overlay: Path, root: Path, variables: Mapping[str, object]) -> list[str]
             raise CygnetError(f"{overlay / MANIFEST}: [modes] names {path}, which nothing puts there")
         (root / path).chmod(int(mode, 8))
     return [*laid, *manifest.links]
+
+
+def lay_files(overlay: Path, root: Path, variables: Mapping[str, object]) -> list[str]:
+    """Copy and render the files alone, without what the manifest says; the paths laid."""
+    return [_lay_file(file, overlay, root, variables) for file in _files(overlay)]
 
 
 def read_manifest(file: Path) -> Manifest:

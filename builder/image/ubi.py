@@ -57,12 +57,19 @@ def write_ubi(
 ) -> None:
     """Write an image; ``sequence`` is the number by which UBI tells the blocks of one image from another's."""
     plan = work / "ubinize.ini"
-    plan.write_text("".join(_section(number, volume) for number, volume in enumerate(volumes)))
-    command = [
-        tools / "usr/sbin/ubinize", "-o", to, "-p", flash.block, "-m", flash.page, "-O", header_size(flash),
-        "-Q", sequence, plan,
-    ]  # fmt: skip
+    plan.write_text(plan_text(volumes))
+    command = [tools / "usr/sbin/ubinize", "-o", to, *options(flash), "-Q", sequence, plan]
     runner.run([str(word) for word in command], cwd=work)
+
+
+def options(flash: Flash) -> list[str]:
+    """How ubinize is told about the flash."""
+    return ["-p", str(flash.block), "-m", str(flash.page), "-O", str(header_size(flash))]
+
+
+def plan_text(volumes: Sequence[Volume]) -> str:
+    """What ubinize reads: a section for each volume."""
+    return "".join(_section(number, volume) for number, volume in enumerate(volumes))
 
 
 def _section(number: int, volume: Volume) -> str:

@@ -37,14 +37,17 @@ def make_ubifs(flash: Flash, content: Path, to: Path, tools: Path, runner: Runne
 
     It can grow as far as the flash goes.  -F: what flashed it may have written empty pages.
     """
-    command = [
-        tools / "usr/sbin/mkfs.ubifs", "-r", content, "-m", max(flash.page, LEAST_WRITE), "-e", logical_block(flash),
-        "-c", flash.partitions[UBI] // flash.block, "-x", "zlib", "-U", "-F", "-o", to,
-    ]  # fmt: skip
+    command = [tools / "usr/sbin/mkfs.ubifs", "-r", content, *options(flash), "-o", to]
     runner.run([str(word) for word in command], cwd=to.parent)
     image = bytearray(to.read_bytes())
     settle(image, uuid.uuid5(NAMESPACE, identity))
     to.write_bytes(image)
+
+
+def options(flash: Flash) -> list[str]:
+    """How mkfs.ubifs is told about the flash, and what it makes there."""
+    sizes = {"-m": max(flash.page, LEAST_WRITE), "-e": logical_block(flash), "-c": flash.partitions[UBI] // flash.block}
+    return [*(str(word) for size in sizes.items() for word in size), "-x", "zlib", "-U", "-F"]
 
 
 def settle(image: bytearray, number: uuid.UUID) -> None:

@@ -14,7 +14,7 @@ import json
 import re
 import tarfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -37,6 +37,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
+from builder.boards import Board
 from builder.errors import CygnetError
 from builder.papers.licences import checked, licence
 from builder.papers.parts import Carried, Part, address, carried, images, linked_only, parts, result, write
@@ -80,8 +81,20 @@ def make(project: Project, plan: Plan) -> Bom:
     """The whole bill of materials, its serial number derived from its content."""
     packages = parts(plan)
     made = {part.name: _package(project, plan, part) for part in packages}
-    extra = [_carried(one) for one in carried(plan)]
-    image = _image(plan)
+    extra = [carried_component(one) for one in carried(plan)]
+    image = image_component(plan.board, {"cygnet:key": plan.image.key})
+    own = [made[part.name] for part in packages if not linked_only(project, plan, part)]
+    needs: list[tuple[Component, list[Component]]] = [(image, [*own, *extra])]
+    for part in packages:
+        needed = [made[name] for name in part.recipe.package.depends]
+        needs.append((made[part.name], [*needed, *made[part.name].components]))
+    return bill(image, [*made.values(), *extra, *_compilers(plan)], needs)
+
+
+def bill(
+    image: Component, components: Iterable[Component], needs: Iterable[tuple[Component, Iterable[Component]]]
+) -> Bom:
+    """The bill of ``image``: what it is made of, and what of that needs what; its serial number is of its content."""
     bom = Bom(
         serial_number=uuid.UUID(int=0),
         metadata=BomMetaData(
@@ -89,13 +102,10 @@ def make(project: Project, plan: Plan) -> Bom:
             component=image,
             tools=ToolRepository(components=[Component(name="cygnet", version=VERSION, bom_ref="tool:cygnet-builder")]),
         ),
-        components=[*made.values(), *extra, *_compilers(plan)],
+        components=list(components),
     )
-    own = [made[part.name] for part in packages if not linked_only(project, plan, part)]
-    bom.register_dependency(image, [*own, *extra])
-    for part in packages:
-        needed = [made[name] for name in part.recipe.package.depends]
-        bom.register_dependency(made[part.name], [*needed, *made[part.name].components])
+    for component, needed in needs:
+        bom.register_dependency(component, list(needed))
     bom.serial_number = uuid.uuid5(SPACE, hash_bytes(dump(bom).encode()))
     return bom
 
@@ -125,11 +135,12 @@ def _read_back(text: str) -> object:
         return repr(error)
 
 
-def _image(plan: Plan) -> Component:
+def image_component(board: Board, properties: Mapping[str, str]) -> Component:
+    """What the bill is of."""
     return Component(
-        name=f"cygnet-{plan.board.name}", version=VERSION, type=ComponentType.FIRMWARE, bom_ref="image",
-        description=plan.board.description, purl=PackageURL("generic", "cygnet", plan.board.name, VERSION),
-        properties=[Property(name="cygnet:key", value=plan.image.key)],
+        name=f"cygnet-{board.name}", version=VERSION, type=ComponentType.FIRMWARE, bom_ref="image",
+        description=board.description, purl=PackageURL("generic", "cygnet", board.name, VERSION),
+        properties=property_list(properties),
     )  # fmt: skip
 
 
@@ -149,8 +160,12 @@ def _package(project: Project, plan: Plan, part: Part) -> Component:
         licenses=[LicenseExpression(licence(part.recipe))], purl=part.purl,
         external_references=[_source(file) for file in part.files],
         pedigree=_pedigree(part.recipe), components=_linked(part, result(project, plan, part.step)),
-        properties=[Property(name=name, value=value) for name, value in properties.items()],
+        properties=property_list(properties),
     )  # fmt: skip
+
+
+def property_list(values: Mapping[str, str]) -> list[Property]:
+    return [Property(name=name, value=value) for name, value in values.items()]
 
 
 def _source(file: File) -> ExternalReference:
@@ -204,7 +219,8 @@ def _purl(text: str, part: Part) -> PackageURL:
         raise CygnetError(f"{part.recipe.folder}/recipe.py: bom: {error}") from None
 
 
-def _carried(one: Carried) -> Component:
+def carried_component(one: Carried) -> Component:
+    """Something that the image has from a tool."""
     return Component(
         name=one.name, version=one.version, bom_ref=one.name, description=one.summary, scope=ComponentScope.REQUIRED,
         licenses=[LicenseExpression(one.licence)], purl=one.purl,
@@ -227,5 +243,5 @@ def _compiler(name: str, version: str, purl: PackageURL, sha256: str, replaced: 
     return Component(
         name=name, version=version, type=ComponentType.APPLICATION, bom_ref=f"tool:{name}", purl=purl,
         scope=ComponentScope.EXCLUDED, hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else [],
-        properties=[Property(name=name, value=value) for name, value in properties.items()],
+        properties=property_list(properties),
     )  # fmt: skip

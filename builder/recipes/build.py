@@ -80,9 +80,10 @@ class Build:
     def ldflags(self) -> list[str]:
         """Flags for every program and library: unused sections dropped, atomic operations that zig's run time lacks.
 
-        With -Os zig drops the symbols, unless it is asked for more than it needs here.
+        Without -Os zig links a debug build of its run time, larger and made anew for each kind of link; with it zig
+        drops the symbols, unless it is asked for more than it needs here.
         """
-        return ["-g", "-Wl,--gc-sections", "-latomics"]
+        return ["-Os", "-g", "-Wl,--gc-sections", "-latomics"]
 
     def run(self, *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Run a program in ``cwd`` (default: the source), logged; a failure ends the step."""

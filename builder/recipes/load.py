@@ -20,6 +20,9 @@ from builder.recipes.build import Build
 from builder.recipes.package import Package
 from builder.steps.step import hash_folder
 
+# How Buildroot makes the same: builder/buildroot reads it.
+BUILDROOT = "buildroot.config"
+NOT_OURS = ("tests", BUILDROOT)
 BUILDER = Path(__file__).resolve().parent.parent
 
 
@@ -43,8 +46,8 @@ class Recipe:
 
     @property
     def content(self) -> str:
-        """The hash of everything in the folder, but for tests and what their runs leave: neither reaches an image."""
-        return hash_folder(self.folder, lambda path: path.parts[0] == "tests" or path.parts[0].startswith("."))
+        """The hash of what in the folder can reach an image: not tests, what their runs leave, Buildroot's words."""
+        return hash_folder(self.folder, lambda path: path.parts[0] in NOT_OURS or path.parts[0].startswith("."))
 
 
 def recipe_names(packages: Path) -> list[str]:

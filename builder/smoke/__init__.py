@@ -24,7 +24,7 @@ from builder.progress import progress
 from builder.run import ENVIRONMENT, Children
 from builder.settings import PROJECT, settings
 from builder.smoke import sites
-from builder.smoke.pairs import FOLDER, Pair, build_pair, render, targets
+from builder.smoke.pairs import FOLDER, Pair, build_pair, pair_of, render, targets
 from builder.smoke.report import JUNIT, copy_report, report
 
 TESTS = PROJECT / "tests/acceptance"
@@ -54,6 +54,18 @@ def smoke(
     status = accept(pair, arguments)
     copy_report(pair.folder, junit)
     print(f"image:  {pair.images / board / 'disk.img'}", flush=True)
+    return status
+
+
+def smoke_image(board: str, image: Path, jobs: int = 0, junit: Path | None = None) -> int:
+    """Accept a stock image that is there already, whoever made it; 0 if all was proved. Nothing is built."""
+    with progress() as shown:
+        project = Project(settings(), shown, jobs=jobs)
+        of_board, stock = sites.stock_image(project, board, image)
+        pair = pair_of(project, of_board, stock.resolve())
+    status = accept(pair, folders=(TESTS,))
+    copy_report(pair.folder, junit)
+    print(f"image:  {stock}", flush=True)
     return status
 
 
@@ -97,9 +109,9 @@ def prepare(boards: Sequence[tuple[str, str]], frozen: bool, jobs: int) -> list[
         return [build_pair(project, names) for names in boards]
 
 
-def accept(pair: Pair, arguments: Sequence[str] = ()) -> int:
+def accept(pair: Pair, arguments: Sequence[str] = (), folders: Sequence[Path] = ()) -> int:
     """Run the acceptance tests on a pair's boxes and say what was proved; pytest's exit status."""
-    folders = [TESTS, IMAGE_TESTS] if len(set(pair.boards)) == 1 else [TESTS]
+    folders = folders or ([TESTS, IMAGE_TESTS] if len(set(pair.boards)) == 1 else [TESTS])
     words = [*map(str, folders), *arguments]
     status = _run_pytest([pair], pair.folder, words, _variables(pair.folder))
     _tell(pair.folder)

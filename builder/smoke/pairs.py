@@ -29,10 +29,14 @@ LOGIN_TIMEOUT = 180
 
 @dataclass(frozen=True)
 class Pair:
-    """The boards of both boxes, and the folder with what is theirs alone. ``images``: where images are published."""
+    """The boards of both boxes, and the folder with what is theirs alone. ``images``: where images are published.
+
+    ``stock``: the image that both boxes were made from, where that is not the published one of their board.
+    """
 
     boards: tuple[Board, Board]
     images: Path
+    stock: Path | None = None
 
     @property
     def name(self) -> str:
@@ -44,6 +48,10 @@ class Pair:
     def folder(self) -> Path:
         """Images of the boxes, capture, what the consoles said."""
         return self.images / self.boards[0].name / (FOLDER if "+" not in self.name else f"{FOLDER}-{self.name}")
+
+    def beside(self, board: Board) -> Path:
+        """The folder with kernel, device tree and firmware that a box is started with."""
+        return self.stock.parent if self.stock else self.images / board.name
 
     def boxes(self) -> Iterator[tuple[str, Board]]:
         """Each box's name and board."""
@@ -71,13 +79,22 @@ def build_pair(project: Project, names: Sequence[str]) -> Pair:
         plan, results = project.build(name)
         qemu.program(plan.board)
         stock[name] = (plan.board, publish(project, plan, results))
-    first, second = (stock[name][0] for name in names)
-    pair = Pair((first, second), project.settings.images)
+    first, second = (stock[name] for name in names)
+    return _make(project, Pair((first[0], second[0]), project.settings.images), (first[1], second[1]))
+
+
+def pair_of(project: Project, board: Board, image: Path) -> Pair:
+    """Two boxes of a stock image that is there already."""
+    qemu.program(board)
+    return _make(project, Pair((board, board), project.settings.images, image), (image, image))
+
+
+def _make(project: Project, pair: Pair, images: Sequence[Path]) -> Pair:
+    """The images of a pair's boxes."""
     project.progress.say(f"making two boxes in {pair.folder}")
     shutil.rmtree(pair.folder, ignore_errors=True)
     pair.folder.mkdir(parents=True)
-    for box, board in pair.boxes():
-        _, image = stock[board.name]
+    for (box, board), image in zip(pair.boxes(), images, strict=True):
         make_box(board, of_box(box), image, pair.folder / f"{box}.img", project.tools(), pair.folder / "make-boxes.log")
     return pair
 
@@ -88,7 +105,7 @@ def targets(pairs: Sequence[Pair], sockets: Path) -> list[dict[str, object]]:
         target(
             f"{pair.name}-{box}",
             board,
-            qemu.devices(board, pair.images / board.name, pair.folder / f"{box}.img", cards),
+            qemu.devices(board, pair.beside(board), pair.folder / f"{box}.img", cards),
         )
         for pair in pairs
         for (box, board), cards in zip(pair.boxes(), pair.cards(sockets).values(), strict=True)

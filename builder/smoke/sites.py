@@ -108,7 +108,7 @@ def prepared(project: Project, board: Board, image: Path, found: tuple[Site, ...
         for old in [*shelf.folder.glob("console_*"), shelf.capture]:
             old.unlink(missing_ok=True)
         for site in found:
-            boxes.check_cards(board, site)
+            boxes.check_board(board, site)
             boxes.make(project, board, boxes.of_site(site), image, shelf.disk(site), site.name)
         yield shelf
 

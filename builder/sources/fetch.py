@@ -20,6 +20,7 @@ from builder.sources.mirror import mirrors
 
 HELPER = "/usr/lib/apt/apt-helper"
 RETRIES = 3
+WRONG = "the mirror's file is not the one the signed index names (wrong SHA-256). Use another mirror: CYGNET_MIRROR=..."
 
 
 class NotServed(SourceError):
@@ -53,23 +54,11 @@ class Downloads:
 
     def _download(self, file: File) -> None:
         place = self.path(file)
-        part = place.with_name(f"{place.name}.part")
         place.parent.mkdir(parents=True, exist_ok=True)
         if file.repository == pypi.REPOSITORY:
             self._download_from_pypi(file)
             return
-        address = f"{mirrors()[file.repository]}/{file.path}"
-        command = [
-            HELPER, "-o", f"Acquire::Retries={RETRIES}", "-o", "APT::Sandbox::User=",
-            "download-file", address, str(part), f"SHA256:{file.sha256}",
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
-        if done.returncode < 0:
-            raise Interrupted
-        if done.returncode or not part.is_file():
-            _forget_bad(part)
-            raise _failure(address, done.stderr)
-        part.replace(place)
+        download(f"{mirrors()[file.repository]}/{file.path}", place, file.sha256)
 
     def _download_from_pypi(self, file: File) -> None:
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
@@ -79,19 +68,35 @@ class Downloads:
             found.replace(self.path(file))
 
 
+def download(address: str, place: Path, sha256: str, wrong: str = WRONG) -> None:
+    """Download ``address`` to ``place``, going on where it was cut short; ``wrong``: what is said of another hash.
+
+    Raises NotServed, SourceError, Interrupted.
+    """
+    part = place.with_name(f"{place.name}.part")
+    command = [
+        HELPER, "-o", f"Acquire::Retries={RETRIES}", "-o", "APT::Sandbox::User=",
+        "download-file", address, str(part), f"SHA256:{sha256}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    if done.returncode < 0:
+        raise Interrupted
+    if done.returncode or not part.is_file():
+        _forget_bad(part)
+        raise _failure(address, done.stderr, wrong)
+    part.replace(place)
+
+
 def _forget_bad(part: Path) -> None:
     """apt leaves a file with the wrong hash as .FAILED; what was merely cut short stays to be resumed."""
     part.with_name(f"{part.name}.FAILED").unlink(missing_ok=True)
 
 
-def _failure(address: str, words: str) -> SourceError:
+def _failure(address: str, words: str, wrong: str) -> SourceError:
     if "404" in words or "File not found" in words:
         return NotServed(f"{address}: the mirror does not serve this file.")
     if "Hash Sum mismatch" in words:
-        return SourceError(
-            f"{address}: the mirror's file is not the one the signed index names (wrong SHA-256). "
-            "Use another mirror: CYGNET_MIRROR=..."
-        )
+        return SourceError(f"{address}: {wrong}")
     if "No space left" in words or "Disk quota" in words:
         return SourceError(f"{address}: no space left in the cache directory; make room or set CYGNET_CACHE.")
     if "Could not resolve" in words or "Could not connect" in words or "Unable to connect" in words:

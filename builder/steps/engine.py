@@ -140,7 +140,8 @@ class Engine:
             record = Record(step.name, step.key, step.all_inputs, wall, runner.cpu_seconds, notes=space.notes)
             self.store.put(step, out, record, runner)
         except OSError as error:
-            raise CygnetError(f"{step.name}: {error.strerror}: {error.filename or work}") from error
+            what = error.strerror or "damaged in the store, where it was whole before; the same command makes it again"
+            raise CygnetError(f"{step.name}: {what}: {error.filename or error}") from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
         self._progress.finished(step.name, time.monotonic() - began)

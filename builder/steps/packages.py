@@ -170,6 +170,8 @@ class Factory:
             runner=space.runner,
             environment={
                 **zig.caches(self.settings.cache, space.work),
+                # libtool asks, and zig would compile all of musl for the answer; nothing on the box is static.
+                "lt_cv_prog_compiler_static_works": "no",
                 "PATH": f"{space.work / 'compilers'}:{tools}/usr/bin:{tools}/usr/sbin:{ENVIRONMENT['PATH']}",
             },
         )

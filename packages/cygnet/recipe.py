@@ -20,13 +20,6 @@ package = Package(
 
 SITE = "usr/lib/python3/dist-packages"
 UPDOWN = "updown/_updown"
-# Isolated, and without `site`: it would look for user directories and .pth files each time.
-LAUNCHER = f"""#!/usr/bin/python3 -IS
-import sys
-sys.path.append("/{SITE}")
-from cygnet.cli import main
-sys.exit(main())
-"""
 
 
 def build(b: Build) -> None:
@@ -36,6 +29,4 @@ def build(b: Build) -> None:
     b.compile_python(modules, f"/{SITE}/cygnet")
     b.install(modules / UPDOWN, "usr/lib/ipsec/_updown")
     (modules / UPDOWN).unlink()
-    launcher = b.work / "ipsec"
-    launcher.write_text(LAUNCHER)
-    b.install(launcher, "usr/sbin/ipsec")
+    b.install(b.recipe / "ipsec", "usr/sbin/ipsec")

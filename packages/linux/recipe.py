@@ -38,6 +38,8 @@ def build(b: Build) -> None:
         "CCACHE_DIR": str(b.cache / "ccache"),
         "CCACHE_BASEDIR": str(b.work),
         "CCACHE_COMPILERCHECK": f"string:{compiler_packages(b)}",
+        # Preprocess once, not twice. (Its depend mode, which never does, would not see what .incbin takes in.)
+        "CCACHE_NOCPP2": "1",
     }
     b.run(*make, "allnoconfig", env=environment)
     check_config(fragments, b.work / ".config")

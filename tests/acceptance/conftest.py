@@ -17,6 +17,8 @@ from labgrid.pytestplugin.hooks import LABGRID_ENV_KEY
 from offices import WAN_ADDRESSES, quiet_wire
 
 import builder.smoke.eager_qemu  # noqa: F401 - registers its driver
+from builder.boards import load_board
+from builder.settings import settings
 from builder.smoke.box import Box
 from builder.smoke.capture import Capture
 from builder.smoke.plugin import sentence
@@ -45,10 +47,20 @@ def mixed(item: pytest.Function) -> bool:
 
 
 def again(item: pytest.Function, config: pytest.Config) -> bool:
-    """Whether it is marked `once`, and another pair of boxes of this run has it: what no CPU can change."""
-    first, *_ = config.stash[LABGRID_ENV_KEY].config.get_option("pairs")
-    pair = item.callspec.params["pair"] if hasattr(item, "callspec") else first
-    return item.get_closest_marker("once") is not None and pair["name"] != first["name"]
+    """Whether it is marked `once`, and another pair of boxes of this run has it: what no CPU can change.
+
+    Or marked `needs`, and a box of the pair is without that package.
+    """
+    pairs = config.stash[LABGRID_ENV_KEY].config.get_option("pairs")
+    able = [pair["name"] for pair in pairs if not lacks(item, pair)]
+    chosen = able[:1] if item.get_closest_marker("once") else able
+    return (item.callspec.params["pair"] if hasattr(item, "callspec") else pairs[0])["name"] not in chosen
+
+
+def lacks(item: pytest.Function, pair: dict[str, Any]) -> bool:
+    """Whether a box of the pair has not all that the test needs."""
+    needed = {package for mark in item.iter_markers("needs") for package in mark.args}
+    return any(needed & set(load_board(settings().boards, name).without) for name in pair["boards"])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -12,6 +12,8 @@ from offices import INNER, PATTERN, PINGS, Offices, add_host, offices, quiet_wir
 from builder.smoke.box import Box
 from builder.smoke.capture import Capture, holds, kinds
 
+pytestmark = pytest.mark.once
+
 NETWORK = "/etc/cygnet/network"
 CONNECTION = (
     "leftid=@a.example.org", "rightid=@b.example.org", "leftrsasigkey={a}", "rightrsasigkey={b}", "auto=start",
@@ -68,7 +70,6 @@ def assert_carries(meeting: Offices) -> None:
     assert not holds(frames, PATTERN)
 
 
-@pytest.mark.once
 def test_both_ends_start_at_once(standing: Offices) -> None:
     """auto=start at both ends at once (RSA): the collision ends with a tunnel that carries"""
     assert_carries(standing)
@@ -98,7 +99,6 @@ def test_tunnel_comes_back_after_a_power_cut(standing: Offices) -> None:
     box.text(f"mv /root/network {NETWORK}")
 
 
-@pytest.mark.once
 def test_a_daemon_that_starts_anew_lets_nothing_out(standing: Offices) -> None:
     """While the daemon is restarted, and after it was killed, not one packet passes beside the tunnel"""
     side = standing.a
@@ -118,7 +118,6 @@ def test_a_daemon_that_starts_anew_lets_nothing_out(standing: Offices) -> None:
     assert not holds(frames, PATTERN)
 
 
-@pytest.mark.once
 def test_without_the_daemon_the_box_goes_on_as_a_router(meeting: Offices) -> None:
     """`ipsec setup stop` takes the tunnels away, and nothing of them is left in the kernel; the box is a router still"""
     start(meeting.a)

@@ -15,7 +15,7 @@ from builder.smoke.capture import Capture
 pytestmark = pytest.mark.once
 
 RESIDENT_KIB, FURTHER_KIB = 20 * 1024, 40
-FURTHER = 12
+FURTHER = 8
 TICKS, MICROSECONDS = 100, 1_000_000  # a second, as /proc counts and as /dev/kmsg does
 SECRET = ("authby=secret", "pfs=no")
 

@@ -223,6 +223,7 @@ def test_a_wrong_secret_is_said_in_words(fresh: Offices) -> None:
     assert read_sas(fresh.a.box) == []
 
 
+@pytest.mark.once
 def test_rekeying_loses_no_packet(fresh: Offices) -> None:
     """A tunnel is rekeyed twice under traffic: new SAs take over, not one ping is lost, the old ones go"""
     load_and_up(fresh, "psk")

@@ -59,10 +59,21 @@ def site(tmp_path: Path) -> Path:
 def test_a_card_that_the_board_has_not_is_named_with_its_line(site: Path, name: str) -> None:
     board, here = load_board(PROJECT / "board", name), sites.read(site)
     if not CARDS[name]:
-        boxes.check_cards(board, here)
+        boxes.check_board(board, here)
         return
     with pytest.raises(CygnetError, match=CARDS[name]):
-        boxes.check_cards(board, here)
+        boxes.check_board(board, here)
+
+
+@pytest.mark.parametrize(("name", "there"), [("armv7", True), ("pc486", False)])
+def test_an_image_that_cannot_check_signatures_is_named(site: Path, name: str, there: bool) -> None:
+    site.write_text(SITE + '[dns]\ndnssec = "box"\n')
+    board, here = load_board(PROJECT / "board", name), sites.read(site)
+    if there:
+        boxes.check_board(board, here)
+        return
+    with pytest.raises(CygnetError, match=r"site\.toml:19: unbound, which .* is not in pc486's image: take it out"):
+        boxes.check_board(board, here)
 
 
 def test_what_the_box_of_a_site_gets(site: Path) -> None:

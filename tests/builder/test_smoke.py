@@ -27,6 +27,14 @@ def test_labgrid_knows_the_boxes_of_a_board_that_has_a_twin(tmp_path: Path, name
     assert [one["boards"] for one in environment.config.get_option("pairs")] == [[name, name]]
 
 
+def test_boxes_of_an_image_from_elsewhere_are_started_with_the_kernel_beside_it(tmp_path: Path) -> None:
+    board = load_board(PROJECT / "board", "armv5")
+    pair = Pair((board, board), tmp_path / "images", tmp_path / "buildroot/disk.img")
+    first, _ = targets([pair], tmp_path)
+    assert first["kernel"] == str(tmp_path / "buildroot/kernel")
+    assert str(tmp_path / "images/armv5/acceptance/box-a.img") in str(first["devices"])
+
+
 def collected(folder: Path, *boards: str) -> list[str]:
     """The acceptance tests that a run with these boards has."""
     known = [load_board(PROJECT / "board", name) for name in boards]

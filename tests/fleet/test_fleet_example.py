@@ -66,7 +66,7 @@ def test_an_image_is_made_again_only_if_it_would_be_another(folder: Path, monkey
 
     monkeypatch.setattr(boxes, "make", make)
     monkeypatch.setattr(boxes, "board_of", lambda *_: None)
-    monkeypatch.setattr(boxes, "check_cards", lambda *_: None)
+    monkeypatch.setattr(boxes, "check_board", lambda *_: None)
     monkeypatch.setattr(images, "Project", lambda *_: None)
     stock = folder / "disk.img"
     stock.touch()

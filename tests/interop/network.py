@@ -165,17 +165,23 @@ class Program:
         os.kill(self.pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """After `pause`: nsenter has stopped with it, and wakes it."""
-        self._nsenter.send_signal(signal.SIGCONT)
+        """After `pause`: nsenter may have stopped with it."""
+        for one in (self.pid, self._nsenter.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGCONT)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Ask it to end and wait; kill it if it does not."""
         for last in (number, signal.SIGKILL):
             if self.runs:
+                # One that is paused would never hear of it.
+                self.go_on()
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, last)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._nsenter.wait(IN_TIME)
+        # One that is stopped would keep its namespace from its end.
+        self._nsenter.kill()
         for pipe in (self._nsenter.stdin, self._nsenter.stdout):
             if pipe is not None:
                 pipe.close()
@@ -210,4 +216,8 @@ def _let_go(holder: subprocess.Popen[bytes]) -> None:
     assert holder.stdout is not None
     holder.stdin.close()
     holder.stdout.close()
-    holder.wait()
+    try:
+        holder.wait(IN_TIME)
+    except subprocess.TimeoutExpired:
+        holder.kill()
+        holder.wait()

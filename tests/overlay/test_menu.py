@@ -178,7 +178,9 @@ def test_a_whole_box_is_described(menu: Box) -> None:
 
 def test_enter_keeps_what_the_box_has(menu: Box) -> None:
     menu.write(
-        "etc/cygnet/network", "WAN=eth0.5\nWAN_ADDRESS=192.0.2.9/28\nWAN_GATEWAY=192.0.2.1\nDOMAIN=a.example\nNTP=off\n"
+        "etc/cygnet/network",
+        "WAN=eth0.5\nWAN_ADDRESS=192.0.2.9/28\nWAN_GATEWAY=192.0.2.1\nDNS=192.0.2.3\nDNSSEC=servers\n"
+        "DOMAIN=a.example\nNTP=off\n",
     )
     menu.write("etc/hostname", "old\n")
     at(menu, "w\n\n\n\n\nl\n\n\n\nn\n\nt\n\n\n\n" + APPLY + LATER)
@@ -191,6 +193,7 @@ def test_enter_keeps_what_the_box_has(menu: Box) -> None:
         "192.0.2.1",
     )
     assert (site.lans[0].device, site.lans[0].dhcp, site.dns.domain, site.ntp.off) == ("eth1", None, "a.example", True)
+    assert (list(map(str, site.dns.servers)), site.dns.dnssec) == (["192.0.2.3"], "servers")
     assert menu.calls("reboot") == []
 
 

@@ -38,14 +38,13 @@ address = "10.9.0.1/24"
 [dns]
 servers = ["192.0.2.1", "192.0.2.2"]
 domain = "shop1.example.org"
+dnssec = "servers"
 [ntp]
 servers = ["pool.ntp.org", "192.0.2.3"]
 [syslog]
 server = "log.example.org:5514"
 """
-PRINT = (
-    'printf "%s\\n" "$WAN" "$WAN_ADDRESS" "$LAN2" "$LAN2_ADDRESS" "$LAN_DHCP" "$DNS" "$DOMAIN" "$NTP" "$SYSLOG" "$lans"'
-)
+PRINT = 'printf "%s\\n" "$WAN" "$WAN_ADDRESS" "$LAN2" "$LAN2_ADDRESS" "$LAN_DHCP" "$DNS" "$DOMAIN" "$DNSSEC" "$NTP" "$SYSLOG" "$lans"'
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_the_network(made: Box, shell: tuple[str, ...]) -> None:
     done = made.shell("base check network", f"complain=say; read_network || echo WRONG; {PRINT}", shell=shell)
     assert done.stdout.splitlines() == [
         "eth0.7", "pppoe", "eth1.10", "10.9.0.1/24", "192.168.77.100-192.168.77.199", "192.0.2.1,192.0.2.2",
-        "shop1.example.org", "pool.ntp.org,192.0.2.3", "log.example.org:5514", "LAN LAN2",
+        "shop1.example.org", "servers", "pool.ntp.org,192.0.2.3", "log.example.org:5514", "LAN LAN2",
     ]  # fmt: skip
     assert made.said == ""
 

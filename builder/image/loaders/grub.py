@@ -45,11 +45,8 @@ def boot_code(tools: Path) -> bytes:
 
 def core_image(board: Board, tools: Path, work: Path, runner: Runner) -> bytes:
     """What goes into the disk from sector 1 on: GRUB with all its modules inside."""
-    unit = board.console.device.removeprefix("ttyS")
     early = work / "early.cfg"
-    early.write_text(
-        f"serial --unit={unit} --speed={board.console.speed}\nterminal_input serial\nterminal_output serial\n"
-    )
+    early.write_text(early_text(board))
     core = work / "core.img"
     command = [
         tools / "usr/bin/grub-mkimage", "-d", tools / PLATFORM, "-O", "i386-pc", "-c", early, "-p", "(,msdos1)/grub",
@@ -64,6 +61,12 @@ def core_image(board: Board, tools: Path, work: Path, runner: Runner) -> bytes:
         )
     struct.pack_into("<QHH", image, BLOCK_LIST, 2, sectors - 1, LOAD_SEGMENT)
     return bytes(image)
+
+
+def early_text(board: Board) -> str:
+    """What the core image does first: it talks on the serial line."""
+    unit = board.console.device.removeprefix("ttyS")
+    return f"serial --unit={unit} --speed={board.console.speed}\nterminal_input serial\nterminal_output serial\n"
 
 
 def environment_block(**variables: str) -> bytes:

@@ -58,20 +58,22 @@ def boot(board: Board, tools: Path, work: Path, runner: Runner) -> Boot:
 
 def kernel(board: Board, system: Path, tools: Path, work: Path, runner: Runner) -> bytes:
     """The FIT."""
-    if not board.kernel.load_address:
-        raise RecipeError(board.folder / "board.toml", 1, "loader 'u-boot' needs [kernel] load-address")
-    arch, tree = board.kernel.arch, system / "device-tree.dtb"
-    has_tree = tree.is_file()
-    source = work / "kernel.its"
-    source.write_text(
-        FIT.format(
-            name=board.name, kernel=system / "vmlinuz", arch=arch, load=board.kernel.load_address,
-            device_tree=DEVICE_TREE.format(file=tree, arch=arch) if has_tree else "",
-            uses=' fdt = "device-tree";' if has_tree else "",
-        )
-    )  # fmt: skip
+    tree, source = system / "device-tree.dtb", work / "kernel.its"
+    source.write_text(fit(board, str(system / "vmlinuz"), str(tree) if tree.is_file() else ""))
     mkimage(tools, ["-f", str(source), "kernel.itb"], work, runner)
     return (work / "kernel.itb").read_bytes()
+
+
+def fit(board: Board, kernel: str, tree: str) -> str:
+    """What mkimage makes the FIT of: the files ``kernel`` and ``tree``, which may be none."""
+    if not board.kernel.load_address:
+        raise RecipeError(board.folder / "board.toml", 1, "loader 'u-boot' needs [kernel] load-address")
+    arch = board.kernel.arch
+    return FIT.format(
+        name=board.name, kernel=kernel, arch=arch, load=board.kernel.load_address,
+        device_tree=DEVICE_TREE.format(file=tree, arch=arch) if tree else "",
+        uses=' fdt = "device-tree";' if tree else "",
+    )  # fmt: skip
 
 
 def mkimage(tools: Path, words: list[str], work: Path, runner: Runner) -> None:

@@ -27,11 +27,17 @@ def boot(board: Board, _tools: Path, _work: Path, _runner: Runner) -> Boot:
 
 def kernel(board: Board, system: Path, tools: Path, work: Path, runner: Runner) -> bytes:
     """The uImage."""
+    words = options(board)
+    both = work / "kernel-and-tree"
+    both.write_bytes((system / "vmlinuz").read_bytes() + (system / "device-tree.dtb").read_bytes())
+    mkimage(tools, [*words, "-d", str(both), "kernel.uimage"], work, runner)
+    return (work / "kernel.uimage").read_bytes()
+
+
+def options(board: Board) -> list[str]:
+    """How mkimage is told about the kernel."""
     load = board.kernel.load_address
     if not load or not board.kernel.device_tree:
         raise RecipeError(board.folder / "board.toml", 1, "loader 'uimage' needs [kernel] load-address and device-tree")
-    both = work / "kernel-and-tree"
-    both.write_bytes((system / "vmlinuz").read_bytes() + (system / "device-tree.dtb").read_bytes())
-    words = ["-A", board.kernel.arch, "-O", "linux", "-T", "kernel", "-C", "none", "-a", f"{load:x}", "-e", f"{load:x}"]
-    mkimage(tools, [*words, "-n", f"cygnet {board.name}", "-d", str(both), "kernel.uimage"], work, runner)
-    return (work / "kernel.uimage").read_bytes()
+    where = ["-a", f"{load:x}", "-e", f"{load:x}"]
+    return ["-A", board.kernel.arch, "-O", "linux", "-T", "kernel", "-C", "none", *where, "-n", f"cygnet {board.name}"]

@@ -24,15 +24,16 @@ ALLOWED = {("conf", "socket")}
 # The layers, what each may use of the others: read from the bottom up.
 LAYERS = {
     "errors": set(),
+    "index": set(),
     "crypto": {"errors", "connection"},
     "connection": {"errors", "crypto"},
     # conf/local.py says what kernel/links.py finds out about this box.
     "kernel": {"errors", "connection", "conf"},
     "conf": {"errors", "connection", "crypto"},
     "updown": {"errors", "connection", "tunnel"},
-    "tunnel": {"errors", "connection", "crypto", "kernel", "updown"},
+    "tunnel": {"errors", "index", "connection", "crypto", "kernel", "updown"},
     "dns": {"errors", "connection", "crypto"},
-    "ike": {"errors", "connection", "crypto", "dns", "kernel", "tunnel"},
+    "ike": {"errors", "index", "connection", "crypto", "dns", "kernel", "tunnel"},
     "control": {"errors"},
     "firewall": {"errors", "connection", "conf"},
     "why": {"errors", "connection", "conf", "control", "kernel"},

@@ -113,6 +113,7 @@ WRONG = [
         "7: another LAN is called lan2: give this one a name of its own",
     ),
     ('[ntp]\noff = true\nservers = ["a"]', "5: ntp.off = true and time servers: leave one of them out"),
+    ('[dns]\ndnssec = "servers"', '4: dnssec = "servers" believes name servers that are named'),
     ('[firewall]\npolicy = "zone a b"\nfile = "c"', "5: firewall.policy and firewall.file: leave one of them out"),
     (
         WAN + '[firewall]\nfile = "a"\n[ssh]\nfrom = ["192.0.2.0/24"]',
@@ -181,7 +182,7 @@ def test_all_that_is_wrong_is_told_at_once(wrong: Wrong) -> None:
         "shop1.toml:4: wan.vlan: 0 is not a VLAN: write a number from 1 to 4094, without quotes",
         'shop1.toml:6: dns.servers: "a" is not an IPv4 address that a machine can have, such as 192.0.2.1',
         'shop1.toml:6: dns.servers: "b" is not an IPv4 address that a machine can have, such as 192.0.2.1',
-        "shop1.toml:7: [dns] has no key x: there is servers, domain",
+        "shop1.toml:7: [dns] has no key x: there is servers, domain, dnssec",
     ]
 
 

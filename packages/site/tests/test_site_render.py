@@ -59,7 +59,7 @@ def test_the_network(site: Read) -> None:
         '[wan]\ninterface = "eth0"\naddress = "203.0.113.5/24"\ngateway = "203.0.113.1"\n'
         '[[lan]]\ninterface = "eth1"\naddress = "192.168.77.1/24"\ndhcp = "192.168.77.100-192.168.77.199"\n'
         + SECOND
-        + '[dns]\nservers = ["192.0.2.1", "192.0.2.2"]\ndomain = "a.example"\n'
+        + '[dns]\nservers = ["192.0.2.1", "192.0.2.2"]\ndomain = "a.example"\ndnssec = "box"\n'
         '[ntp]\nservers = ["b.example", "192.0.2.3"]\n[syslog]\nserver = "10.0.0.5:514"\n'
     )
     assert lines(render(site(text))["etc/cygnet/network"].content) == [
@@ -74,6 +74,7 @@ def test_the_network(site: Read) -> None:
         "LAN2_DHCP=",
         "DNS=192.0.2.1,192.0.2.2",
         "DOMAIN=a.example",
+        "DNSSEC=box",
         "NTP=b.example,192.0.2.3",
         "SYSLOG=10.0.0.5:514",
     ]

@@ -12,14 +12,14 @@ import pytest
 from cygnet.cli import by_hand, kernel_view, main, service, tncfg
 from cygnet.connection.connection import Type
 from cygnet.connection.local import Local
-from cygnet.connection.selector import Selector
+from cygnet.connection.selector import Selector, host_selector
 from cygnet.kernel import encode, links, ours, structs, xfrm
 from cygnet.kernel.dump import GETPOLICY, GETSA
 from cygnet.kernel.fake import FakeKernel
 from cygnet.kernel.netlink import attribute
 from cygnet.kernel.policy import Action, Direction, Policy, Template
 from cygnet.kernel.sa import Algorithm, Sa, SaKey
-from cygnet.tunnel.policies import shunt
+from cygnet.tunnel.policies import protect_outbound, shunt
 from cygnet.tunnel.route import Span
 
 WEST, EAST = ip_address("192.0.2.1"), ip_address("192.0.2.2")
@@ -128,6 +128,29 @@ def test_eroute_says_what_becomes_of_which_traffic(
         "           10.1.0.0/24:0      -> 10.6.0.0/24:0      => %drop () ()",
         "3          10.1.0.0/24:0      -> 10.7.0.9/32:25     => esp0x1002@192.0.2.2:6 () ()",
         "           10.1.0.5/32:0      -> 10.3.0.7/32:0      => %hold () ()",
+    ]
+
+
+@pytest.mark.usefixtures("here")
+def test_eroute_shows_strangers_pair_by_pair(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trap for all, two hosts with a tunnel, a packet that waits, and what is passed or dropped for a while."""
+    us, all_ = host_selector(WEST), Selector(ip_network("0.0.0.0/0"))
+    hosts = [host_selector(ip_address(f"198.51.100.{number}")) for number in range(4)]
+    trap = protect_outbound(Span(us, all_, WEST, ip_address("0.0.0.0"), "transport", ("esp",)), 0x4001, 0, 0, True, 2)
+    pair = protect_outbound(Span(us, hosts[0], WEST, EAST, "tunnel", ("esp",)), 0x4002, 0, 0)
+    fates = zip(hosts[1:], (Type.PASSTHROUGH, Type.DROP), strict=False)
+    shunts = [one for host, kind in fates for one in shunt(Span(us, host, WEST, EAST, kind.value, ()), kind, 0, 0)]
+    sas = [used(replace(ESP, key=SaKey(EAST, "esp", 0x1002), reqid=0x4002), 1, 3)]
+    sas += [larval("192.0.2.1/32", "198.51.100.3/32", 0x4001)]
+    lines = show(monkeypatch, capsys, "eroute", sas, [*trap, *pair, *shunts])
+    assert lines == [
+        "           192.0.2.1/32:0     -> 0.0.0.0/0:0        => %trap () ()",
+        "3          192.0.2.1/32:0     -> 198.51.100.0/32:0  => esp0x1002@192.0.2.2:0 () ()",
+        "           192.0.2.1/32:0     -> 198.51.100.1/32:0  => %pass () ()",
+        "           192.0.2.1/32:0     -> 198.51.100.2/32:0  => %drop () ()",
+        "           192.0.2.1/32:0     -> 198.51.100.3/32:0  => %hold () ()",
     ]
 
 

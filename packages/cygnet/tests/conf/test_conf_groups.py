@@ -40,6 +40,8 @@ def test_an_implicit_conn_is_there_once_its_file_is(grouped, group, kind, there,
     name = group.replace("_", "-")
     one = grouped(**{group: "# everybody\n192.0.2.0/24 198.51.100.7\n"}).connections[f"{name}#192.0.2.0/24"]
     assert (one.type, one.there.kind, one.failure_shunt, one.auto) == (kind, there, shunt, Auto.ROUTE)
+    # Only what must be private must be sure of its keys.
+    assert one.dnssec is (group == "private")
     assert str(one.there.selector) == "192.0.2.0/24"
     assert str(one.here.host) == "10.0.0.1"
     assert f"{name}#198.51.100.7/32" in grouped().connections
@@ -51,9 +53,9 @@ def test_a_conn_of_the_file_takes_the_place_of_the_implicit_one(grouped):
 
 
 def test_a_group_of_ones_own(grouped):
-    text = HEAD + "conn friends\n\talso=private\n\tleftsubnet=10.1.0.0/24\n\tauto=route\n"
-    found = grouped(text, friends="192.0.2.0/24\n")
-    assert str(found.connections["friends#192.0.2.0/24"].here.selector) == "10.1.0.0/24"
+    text = HEAD + "conn friends\n\talso=private\n\tleftsubnet=10.1.0.0/24\n\tdnssec=no\n\tauto=route\n"
+    one = grouped(text, friends="192.0.2.0/24\n").connections["friends#192.0.2.0/24"]
+    assert (str(one.here.selector), one.dnssec) == ("10.1.0.0/24", False)
 
 
 def test_networks_of_the_other_family_are_left_out(grouped):

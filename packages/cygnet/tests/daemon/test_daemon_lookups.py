@@ -13,7 +13,7 @@ import dns.flags
 import dns.message
 import dns.rrset
 import pytest
-from cygnet.daemon.lookups import Lookups, look_up, read_servers
+from cygnet.daemon.lookups import Lookups, Servers, look_up, read_servers
 from cygnet.dns.cache import Answer
 from cygnet.dns.message import TXT, Question
 from cygnet.dns.names import from_text
@@ -133,5 +133,41 @@ def test_what_resolv_conf_may_hold(tmp_path: Path) -> None:
         b"# comment\nsearch x\nnameserver\nnameserver fe80::1%eth0\nnameserver no\n\xff\n"
         + b"nameserver 192.0.2.1\n" * 9
     )
-    assert list(map(str, read_servers(file))) == ["fe80::1%eth0", "192.0.2.1", "192.0.2.1"]
-    assert read_servers(tmp_path / "none") == []
+    assert list(map(str, read_servers(file).addresses)) == ["fe80::1%eth0", "192.0.2.1", "192.0.2.1"]
+    assert read_servers(tmp_path / "none") == Servers((), False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "believed"),
+    [
+        ("nameserver 127.0.0.1\n", True),
+        ("nameserver 192.0.2.1\n", False),
+        ("nameserver 192.0.2.1\noptions edns0 trust-ad\n", True),
+        ("nameserver 192.0.2.1\n# options trust-ad\noptions\nsearch trust-ad\n", False),
+    ],
+)
+def test_who_is_believed_that_signatures_were_checked(
+    tmp_path: Path, server: int, monkeypatch: pytest.MonkeyPatch, lines: str, believed: bool
+) -> None:
+    connect = socket.socket.connect
+    monkeypatch.setattr(socket.socket, "connect", lambda one, where: connect(one, ("127.0.0.1", where[1])))
+    lookups, selector = resolver(tmp_path, server, lines)
+    found: list[Answer] = []
+    lookups.ask(QUESTION, found.append, time.monotonic())
+    run(lookups, selector, found)
+    assert (len(found[0].data), found[0].authentic) == (1, believed)
+
+
+def test_what_was_known_of_other_servers_is_forgotten(tmp_path: Path, server: int) -> None:
+    lookups, selector = resolver(tmp_path, server, "nameserver 127.0.0.1\n")
+    found: list[Answer] = []
+    lookups.ask(QUESTION, found.append, time.monotonic())
+    run(lookups, selector, found)
+    # The same again, as each renewal of a lease writes it, changes nothing;
+    for text, kept in (("nameserver 127.0.0.1\n", True), ("nameserver ::1\n", False)):
+        (tmp_path / "new").write_text(text)
+        (tmp_path / "new").replace(tmp_path / "resolv.conf")
+        again: list[Answer] = []
+        lookups.ask(QUESTION, again.append, time.monotonic())
+        assert (again == found) is kept
+    lookups.shut()

@@ -145,6 +145,14 @@ def test_what_the_peer_does_not_know_is_said_and_ends_with_its_code(pair: tuple[
     assert any("not up" in line for line in west.ipsec("auto", "--status")[0])
 
 
+def test_a_first_packet_does_not_wait_for_openssl(tmp_path: Path) -> None:
+    idle = Box(tmp_path / "idle", "127.0.0.2", free_ports(), config=CONFIG.replace("auto=add", "auto=ignore"))
+    box = Box(tmp_path / "west", "127.0.0.1", free_ports())
+    box.wait(lambda: "cryptography" in Path(f"/proc/{box.process.pid}/maps").read_text())
+    assert "cryptography" not in Path(f"/proc/{idle.process.pid}/maps").read_text()
+    assert (box.end(), idle.end()) == (0, 0)
+
+
 def test_a_daemon_that_was_killed_starts_again_over_its_own_remains(tmp_path: Path) -> None:
     box = Box(tmp_path / "west", "127.0.0.1", free_ports())
     assert box.end(signal.SIGKILL) == -signal.SIGKILL

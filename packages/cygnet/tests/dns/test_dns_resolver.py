@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dns.message
 import pytest
 from cygnet.dns.cache import MOST_ENTRIES, Answer, Cache
 from cygnet.dns.message import TXT, Question
 from cygnet.dns.resolver import MOST_AT_ONCE, MOST_WAITING
-from dns_server import FIRST, SECOND, SOA, Lab, answering, silent
+from dns_server import FIRST, SECOND, SOA, Lab, Reply, answering, silent
 
 TEXT = 'gate.example.org. 300 IN TXT "one"'
 ONE = (b"\x03one",)
@@ -83,6 +85,57 @@ def test_a_thousand_keys_are_one_entry_and_no_answer() -> None:
     lab.run()
     assert (found[0].data, found[0].certain) == ((), False)
     assert len(lab.resolver.cache) == 1
+
+
+def test_a_slow_answer_counts_as_long_as_it_is_waited_for() -> None:
+    lab = Lab({FIRST: silent, SECOND: answering(TEXT)})
+    found = lab.ask("gate.example.org", "TXT")
+    ((late, _, packet, _),) = lab._queue
+    lab.run()
+    assert found[0].data == ONE
+    # The first one's comes when the second has been believed.
+    other = answering('gate.example.org. 300 IN TXT "two"')(dns.message.from_wire(packet))
+    assert isinstance(other, dns.message.Message)
+    lab.resolver.received(late, other.to_wire(), lab.now)
+    assert lab.ask("gate.example.org", "TXT")[0].data == ONE
+
+
+def lying(change: Callable[[bytes], bytes]) -> Reply:
+    """A true answer of one record, and what has become of it."""
+
+    def reply(query: dns.message.Message) -> bytes:
+        made = answering(TEXT)(query)
+        assert isinstance(made, dns.message.Message)
+        return change(made.to_wire())
+
+    return reply
+
+
+DATA = b"\x00\x04\x03one"
+FAULTS: dict[str, Reply] = {
+    "dead": silent,
+    "in trouble": answering(rcode="SERVFAIL"),
+    "more records said than there are": lying(lambda wire: wire[:6] + b"\xff\xff" + wire[8:]),
+    "a record said longer than it is": lying(lambda wire: wire.replace(DATA, b"\xff\xff" + DATA[2:])),
+    "cut short whatever way it comes": lying(lambda wire: wire[:2] + bytes((wire[2] | 2,)) + wire[3:]),
+    "nothing": lambda _: b"",
+    "64 KiB of nothing": lambda query: query.to_wire()[:2] + bytes(65000),
+    "a thousand keys": answering(*(f"gate.example.org. 300 IN KEY 16896 4 1 AQ{n:04}AA" for n in range(1000))),
+    "a thousand texts": answering(*(f'gate.example.org. 300 IN TXT "{n}"' for n in range(1000))),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_a_server_does_costs_one_entry_and_bounded_time(fault: str) -> None:
+    lab = Lab({FIRST: FAULTS[fault], SECOND: FAULTS[fault]})
+    found = lab.ask("gate.example.org", "KEY" if "keys" in fault else "TXT")
+    lab.run()
+    assert [(answer.data, answer.certain) for answer in found] == [((), False)]
+    assert len(lab.resolver.cache) == 1
+    assert lab.open == set()
+    assert lab.resolver.next_deadline() is None
+    assert lab.now - 1000 < 25
+    assert len(lab.asked) <= 12
 
 
 def test_guessed_answers_are_ignored_and_the_true_one_counts() -> None:

@@ -107,7 +107,7 @@ def session(moment: int) -> tuple[Network, Box, Box]:
 
 def session_of(box: Box) -> IsakmpSa | None:
     """The newest ISAKMP SA of a box."""
-    return box.engine.isakmp.sas[-1] if box.engine.isakmp.sas else None
+    return next(reversed(list(box.engine.isakmp.sas)), None)
 
 
 def dressed(kind: int, data: bytes, sa: IsakmpSa | None, iv: bytes) -> bytes:

@@ -104,7 +104,7 @@ def test_a_road_warrior_gets_an_instance_of_the_connection_that_fits() -> None:
     assert [live.label for live in east.engine.roster.everyone() if live.children] == [f'"second"[1] {WEST}']
     west.down("mine")
     network.run(5)
-    assert east.engine.roster.instances == []
+    assert list(east.engine.roster.instances) == []
 
 
 def test_two_tunnels_for_the_same_traffic_each_find_their_own_connection() -> None:

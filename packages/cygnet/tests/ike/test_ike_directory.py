@@ -53,7 +53,7 @@ def test_keys_at_the_names_of_both_ends(rsa_keys: Keys) -> None:
     assert west.statuses == [0], west.log + east.log
     assert works(west, east)
     assert set(network.names.asked) == {
-        (name.decode(), kind) for name in NAMES.values() for kind in ("KEY", "IPSECKEY")
+        (name.decode(), kind) for name in NAMES.values() for kind in ("KEY", "TXT", "IPSECKEY")
     }
     assert network.bugs() == []
 
@@ -93,7 +93,7 @@ def test_a_key_that_is_not_theirs_is_refused(rsa_keys: Keys) -> None:
 def test_a_name_without_a_key_is_said_in_words_and_asked_for_once(rsa_keys: Keys) -> None:
     network, west, east = boxes(rsa_keys, NameServer(), keying_tries=1)
     network.run(60)
-    assert east.said("the DNS gives no key for @west.example.org: KEY of west.example.org does not exist; IPSECKEY of")
+    assert east.said("the DNS gives no key for @west.example.org: KEY of west.example.org does not exist; TXT of")
     assert east.said("ipsec showhostkey on the peer prints the record")
     assert network.names.asked.count(("west.example.org", "KEY")) == 1
     assert west.statuses != [0]

@@ -135,7 +135,7 @@ def test_while_the_default_route_is_away_the_tunnel_waits_and_says_so() -> None:
     clear = never_clear(network, west)
     put(network, west, "")
     network.run(100)
-    assert (west.kernel.sas, west.engine.isakmp.sas) == ({}, [])
+    assert (west.kernel.sas, list(west.engine.isakmp.sas)) == ({}, [])
     [line] = [line for line in west.engine.status() if "not up" in line]
     assert line.endswith(
         "not up: it waits: there is no default route now that would say which address %defaultroute is"
@@ -330,7 +330,7 @@ def test_peers_of_a_box_that_serves_anybody_are_told_and_forgotten() -> None:
     network.tamper = lambda _path, packet: packet
     put(network, east, MOVED, Local({"eth0": (ip_address(MOVED),)}))
     network.run(5)
-    assert (east.pairs(), east.engine.roster.instances, west.pairs()) == (0, [], 0)
+    assert (east.pairs(), list(east.engine.roster.instances), west.pairs()) == (0, [], 0)
     assert west.said("the peer has deleted it")
     assert not east.live.wanted
 
@@ -371,7 +371,7 @@ def test_a_peer_that_calls_anew_and_gets_no_further_leaves_nothing() -> None:
     west.down()
     network.run(HANDED_OVER + 1)
     assert (east.kernel.sas, east.kernel.policies, east.updown.routes) == ({}, {}, set())
-    assert east.engine.roster.instances == []
+    assert list(east.engine.roster.instances) == []
 
 
 def test_a_peer_that_calls_before_the_daemon_has_looked_is_served() -> None:
@@ -381,7 +381,7 @@ def test_a_peer_that_calls_before_the_daemon_has_looked_is_served() -> None:
     network.boxes[EAST] = east
     west.up()
     network.run(0.07)
-    assert west.engine.isakmp.sas[0].state == "STATE_MAIN_I1"
+    assert [sa.state for sa in west.engine.isakmp.sas] == ["STATE_MAIN_I1"]
     assert len(east.engine.isakmp.sas) == 1
     put(network, east, EAST, Local({"eth0": (ip_address(EAST),)}))
     network.run(1)

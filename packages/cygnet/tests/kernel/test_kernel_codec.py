@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cygnet.connection.selector import Selector
-from cygnet.kernel import decode, encode, structs
+from cygnet.kernel import decode, encode, ours, structs
 from cygnet.kernel.interface import Acquire, Mapping
 from cygnet.kernel.netlink import Refusal, attribute, attributes, messages, pack_number
 from cygnet.kernel.netlink import _raise_error as raise_error
@@ -96,12 +96,15 @@ def test_a_mapping_tells_where_the_peer_went() -> None:
 def test_what_is_not_ours_is_not_heard() -> None:
     others = CAPTURED["acquire"].replace((0x4000).to_bytes(4, "little"), (0x3FFF).to_bytes(4, "little"))
     assert decode.acquire(others) is None
-    assert decode.our_policy(CAPTURED["block"].replace((207165985).to_bytes(4, "little"), bytes(4))) is None
+    other = decode.policy(CAPTURED["block"].replace((207165985).to_bytes(4, "little"), bytes(4)))
+    assert other is not None
+    assert not ours.DAEMON.has(other)
 
 
 def test_our_own_policies_and_sas_are_known_again() -> None:
-    mine = decode.our_policy(encode.policy(BUNDLE))
+    mine = decode.policy(encode.policy(BUNDLE))
     assert mine is not None
+    assert ours.DAEMON.has(mine)
     assert encode.policy_id(mine) == encode.policy_id(BUNDLE)
     assert decode.sa_key(encode.sa(TUNNEL)) == TUNNEL.key
     assert decode.sa_reqid(encode.sa(TUNNEL)) == TUNNEL.reqid
@@ -162,7 +165,7 @@ def test_the_kernels_own_words_are_kept() -> None:
 
 @given(st.binary(max_size=700))
 def test_no_bytes_make_the_decoder_fail(noise: bytes) -> None:
-    for read in (decode.acquire, decode.expire, decode.mapping, decode.counters, decode.sa_key, decode.our_policy):
+    for read in (decode.acquire, decode.expire, decode.mapping, decode.counters, decode.sa_key, decode.policy):
         read(noise)
     list(messages(noise))
     attributes(noise)
@@ -172,6 +175,6 @@ def test_no_bytes_make_the_decoder_fail(noise: bytes) -> None:
 def test_nor_do_damaged_messages(name: str, at: int, noise: bytes) -> None:
     body = CAPTURED[name]
     damaged = body[:at] + noise + body[at + len(noise) :]
-    for read in (decode.acquire, decode.expire, decode.mapping, decode.counters, decode.sa_key, decode.our_policy):
+    for read in (decode.acquire, decode.expire, decode.mapping, decode.counters, decode.sa_key, decode.policy):
         read(damaged)
         read(damaged[:at])

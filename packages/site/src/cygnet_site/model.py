@@ -110,6 +110,9 @@ class Dns:
 
     servers: tuple[IPv4Address, ...] = key(Listed(kinds.ADDRESS), "IPv4 addresses of name servers", ())
     domain: str = key(kinds.DOMAIN, "the search domain", "")
+    dnssec: str = key(
+        kinds.choice("box", "servers"), "who checks signatures: the box (an image with unbound), or these servers", ""
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -94,6 +94,11 @@ def _zones(site: Site) -> Iterator[Problem]:
 def _rest(site: Site) -> Iterator[Problem]:
     if site.ntp.off and site.ntp.servers:
         yield ("ntp", "servers"), "ntp.off = true and time servers: leave one of them out"
+    if site.dns.dnssec == "servers" and not site.dns.servers:
+        yield (
+            ("dns", "dnssec"),
+            'dnssec = "servers" believes name servers that are named: write servers = [...] beside it',
+        )
     given = [name for name in ("policy", "file", "extra") if getattr(site.firewall, name)]
     if len(given) > 1:
         yield ("firewall", given[1]), f"firewall.{given[0]} and firewall.{given[1]}: leave one of them out"

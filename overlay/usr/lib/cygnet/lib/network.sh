@@ -59,6 +59,15 @@ is_time_servers() {
 	is_list is_server "$1"
 }
 
+# Who checks the signatures of the DNS: unbound, where the image has it, or the servers that DNS names.
+is_dnssec() {
+	case $1 in
+	box) [ -x "$R/usr/sbin/unbound" ] ;;
+	servers) ;;
+	*) return 1 ;;
+	esac
+}
+
 # host[:port]
 is_log_server() {
 	case $1 in
@@ -76,10 +85,11 @@ network_setting() {
 	WAN_GATEWAY) _check_value=is_host_ipv4 expected="an IPv4 address" ;;
 	LAN_DHCP | LAN[2-8]_DHCP) _check_value=is_range expected="first-last IPv4 address" ;;
 	DNS) _check_value=is_servers expected="IPv4 addresses, comma between" ;;
+	DNSSEC) _check_value=is_dnssec expected="box, which needs an image with unbound, or servers" ;;
 	DOMAIN) _check_value=is_name expected="a domain name" ;;
 	NTP) _check_value=is_time_servers expected="names or IPv4 addresses, comma between, or off" ;;
 	SYSLOG) _check_value=is_log_server expected="a name or IPv4 address, :port after it if it is not 514" ;;
-	*) expected="one of WAN WAN_ADDRESS WAN_GATEWAY LAN LAN_ADDRESS LAN_DHCP (LAN2 to LAN8 too) DNS DOMAIN NTP SYSLOG before the =" && return 1 ;;
+	*) expected="one of WAN WAN_ADDRESS WAN_GATEWAY LAN LAN_ADDRESS LAN_DHCP (LAN2 to LAN8 too) DNS DNSSEC DOMAIN NTP SYSLOG before the =" && return 1 ;;
 	esac
 	case $1=$2 in
 	*_ADDRESS=) return 1 ;;
@@ -98,11 +108,16 @@ lan_settings() {
 # are. Fails, having said why, if any line was wrong.
 read_network() {
 	WAN=eth0 WAN_ADDRESS=dhcp WAN_GATEWAY='' LAN=eth1 LAN_ADDRESS=192.168.77.1/24
-	LAN_DHCP='' DNS='' DOMAIN='' NTP='' SYSLOG='' _number=0 _wrong=0
+	LAN_DHCP='' DNS='' DNSSEC='' DOMAIN='' NTP='' SYSLOG='' _number=0 _wrong=0
 	for _lan in 2 3 4 5 6 7 8; do
 		eval "LAN$_lan='' LAN${_lan}_ADDRESS=none LAN${_lan}_DHCP=''"
 	done
 	read_settings
+	# Whom DHCP names is whoever answered first.
+	[ "$DNSSEC" != servers ] || [ -n "$DNS" ] || {
+		$complain "$NETWORK_FILE: DNSSEC=servers believes those that DNS names, and it names none: nobody is believed"
+		DNSSEC='' _wrong=1
+	}
 	wan=$WAN
 	[ "$WAN_ADDRESS" != pppoe ] || [ -z "$WAN" ] || wan=ppp0
 	find_lans
@@ -179,15 +194,36 @@ plan_network() {
 	done
 }
 
+# run_anew SERVICE: it has something to do only now, or something else.
+run_anew() {
+	if [ -e "$R/run/service/$1" ]; then
+		sv restart "$R/run/service/$1" >/dev/null
+	else
+		ln -s "/etc/sv/$1" "$R/run/service/$1"
+	fi
+}
+
+# Whoever asks on this box asks unbound, and unbound asks `_servers`.
+ask_unbound() {
+	first_line "$STATE/name-servers"
+	if [ "$line" != "$_servers" ]; then
+		echo "$_servers" | replace_file "$STATE/name-servers"
+		run_anew unbound
+	fi
+	_servers=127.0.0.1
+}
+
 # write_resolver "SERVER..." DOMAIN, both checked; what the file says comes before what DHCP says.
 write_resolver() {
 	_servers=$1 _domain=${DOMAIN:-$2}
-	[ -z "$DNS" ] || { words_of "$DNS" && _servers=$list; }
+	[ -z "$DNS" ] || { words_of "$DNS" && _servers=${list# }; }
+	[ "$DNSSEC" != box ] || ask_unbound
 	{
 		[ -z "$_domain" ] || echo "search $_domain"
 		for _server in $_servers; do
 			echo "nameserver $_server"
 		done
+		[ "$DNSSEC" != servers ] || echo "options trust-ad"
 	} | replace_file "$R/run/resolv.conf"
 }
 

@@ -176,6 +176,7 @@ read_row() {
 	"[[lan]]dhcp") LAN_DHCP=$_value ;;
 	"[dns]servers") commas "$_value" && DNS=$_value ;;
 	"[dns]domain") DOMAIN=$_value ;;
+	"[dns]dnssec") DNSSEC=$_value ;;
 	"[ntp]servers") commas "$_value" && NTP=$_value ;;
 	"[ntp]off") NTP=off ;;
 	"[firewall]file") POLICY_FILE=$_value ;;
@@ -198,7 +199,7 @@ commas() {
 # Sets every setting to what the file says. Fails if it says anything that print_site would not say in the same words.
 read_site() {
 	NAME='' ZONE='' WAN='' WAN_ADDRESS=none WAN_GATEWAY='' ACCOUNT='' LAN='' LAN_ADDRESS='' LAN_DHCP=''
-	DNS='' DOMAIN='' NTP='' KEYS='' POLICY_FILE='' _table=''
+	DNS='' DOMAIN='' DNSSEC='' NTP='' KEYS='' POLICY_FILE='' _table=''
 	while IFS= read -r _row || [ -n "$_row" ]; do
 		case $_row in
 		*[![:print:]]*) return 1 ;;
@@ -249,10 +250,11 @@ print_lan() {
 
 # shellcheck disable=SC2086 # split on purpose: each word has passed its check
 print_servers() {
-	if [ -n "$DNS$DOMAIN" ]; then
+	if [ -n "$DNS$DOMAIN$DNSSEC" ]; then
 		printf '\n[dns]\n'
 		[ -z "$DNS" ] || { words_of "$DNS" && texts servers $list; }
 		[ -z "$DOMAIN" ] || text domain "$DOMAIN"
+		[ -z "$DNSSEC" ] || text dnssec "$DNSSEC"
 	fi
 	case $NTP in
 	'') ;;

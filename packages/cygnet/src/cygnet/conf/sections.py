@@ -56,7 +56,7 @@ IMPLICIT = {
     "block": f"type=reject {_NEVER}",
     "clear-or-private": f"type=passthrough right=%opportunisticgroup failureshunt=passthrough {_OPPORTUNISTIC}",
     "private-or-clear": f"type=tunnel right=%opportunisticgroup failureshunt=passthrough {_OPPORTUNISTIC}",
-    "private": f"type=tunnel right=%opportunisticgroup failureshunt=drop {_OPPORTUNISTIC}",
+    "private": f"type=tunnel right=%opportunisticgroup failureshunt=drop dnssec=yes {_OPPORTUNISTIC}",
     "packetdefault": f"leftsubnet=0.0.0.0/0 right=%opportunistic failureshunt=passthrough {_OPPORTUNISTIC}",
 }
 

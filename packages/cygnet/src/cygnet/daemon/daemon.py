@@ -17,6 +17,7 @@ from cygnet.connection.connection import Address, Auto, Connection, HostKind, Ty
 from cygnet.connection.local import DEFAULT_ROUTE
 from cygnet.connection.secret import Secrets
 from cygnet.control.server import Server
+from cygnet.crypto.exchange import KeyExchange
 from cygnet.daemon.commands import handle
 from cygnet.daemon.host import Host
 from cygnet.daemon.lock import Lock
@@ -34,6 +35,8 @@ from cygnet.kernel.interface import Acquire, Event, Expire, Mapping
 from cygnet.tunnel.tunnels import TRAPPED, Tunnels
 
 ROUTED = (Auto.ROUTE, Auto.START)
+# So many seconds after its start it loads OpenSSL: that takes a 486 one more, for which no first packet is to wait.
+PEACE, COMMON_GROUP = 2.0, 14
 # Between the name of a policy group and a network of it.
 GROUP_MARK = "#"
 
@@ -99,6 +102,8 @@ class Daemon:
         for one in added:
             if one.auto is Auto.START:
                 self._attempt(self._start, one)
+        if added:
+            self.engine.timers.at(time.monotonic() + PEACE, _warm_up)
 
     def run(self) -> None:
         """Until told to end."""
@@ -205,6 +210,11 @@ class Daemon:
 
     def _hung_up(self) -> None:
         self.log('Pluto does nothing at SIGHUP; perhaps you want "ipsec auto --ready"')
+
+
+def _warm_up() -> None:
+    """What a first exchange loads and computes, and all that follow need no more."""
+    KeyExchange(COMMON_GROUP)
 
 
 def _is_loaded(connection: Connection) -> bool:

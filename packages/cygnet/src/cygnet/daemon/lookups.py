@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 from cygnet.connection.connection import Address
 from cygnet.dns.cache import Answer
@@ -27,6 +28,13 @@ LARGEST = 65535
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 
+class Servers(NamedTuple):
+    """Name servers, and whether somebody who knows the way to them lets them be believed about signatures."""
+
+    addresses: tuple[Address, ...] = ()
+    trusted: bool = False
+
+
 @dataclass
 class _Try:
     made: socket.socket
@@ -37,6 +45,7 @@ class _Try:
 
 class Lookups(Resolver):
     """A resolver with sockets. What a server on this box says of signatures is believed: the way to it is safe.
+    So is any other with `options trust-ad` in the file (resolv.conf(5)).
 
     ``prepare``: lets a socket pass the policies, so that asking for a key needs none.
     """
@@ -48,11 +57,12 @@ class Lookups(Resolver):
         servers: Path = RESOLV_CONF,
         port: int = PORT,
     ) -> None:
-        super().__init__(self, lambda server: server.is_loopback)
+        super().__init__(self, self._believes)
         self._prepare = prepare
         self._selector, self._file, self._port = selector, servers, port
         self._tries: dict[int, _Try] = {}
         self._read: tuple[int, int] | None = None
+        self._known = Servers()
 
     def ask(self, question: Question, done: Done, now: float) -> None:
         """The file with the servers is read again when it has changed."""
@@ -62,8 +72,18 @@ class Lookups(Resolver):
         except OSError:
             state = None
         if state != self._read or state is None:
-            self._read, self.servers = state, read_servers(self._file)
+            self._read = state
+            self._follow(read_servers(self._file))
         super().ask(question, done, now)
+
+    def _believes(self, server: Address) -> bool:
+        return server.is_loopback or (self._known.trusted and server in self._known.addresses)
+
+    def _follow(self, found: Servers) -> None:
+        """What others have said, or who is believed now differently, counts no more."""
+        if found != self._known:
+            self._known, self.servers = found, found.addresses
+            self.cache.clear()
 
     def send(self, ticket: int, server: Address, packet: bytes, stream: bool) -> None:
         """See `Transport`."""
@@ -139,17 +159,19 @@ def look_up(asked: Sequence[Question], servers: Path = RESOLV_CONF, port: int = 
     return found
 
 
-def read_servers(file: Path) -> list[Address]:
-    """The name servers of a resolv.conf(5); what is no address is passed over."""
+def read_servers(file: Path) -> Servers:
+    """What a resolv.conf(5) says; what is no address is passed over."""
     found: list[Address] = []
+    trusted = False
     try:
         lines = file.read_text("utf-8", "replace")[:LARGEST].splitlines()
     except OSError:
-        return []
+        return Servers()
     for words in map(str.split, lines):
+        trusted |= words[:1] == ["options"] and "trust-ad" in words
         if len(words) >= 2 and words[0] == "nameserver":
             try:
                 found.append(ip_address(words[1]))
             except ValueError:
                 continue
-    return found[:MOST_SERVERS]
+    return Servers(tuple(found[:MOST_SERVERS]), trusted)

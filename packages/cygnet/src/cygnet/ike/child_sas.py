@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from cygnet.ike.v1 import informational
 from cygnet.ike.v1.phase_two import PROTOCOLS
 from cygnet.ike.v1.quick_mode import QuickMode
 from cygnet.ike.v1.sa import IsakmpSa
+from cygnet.index import Index
 from cygnet.tunnel.child import ChildSa
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class ChildSas:
         self.engine = engine
         self.quicks: dict[IsakmpSa, dict[int, QuickMode]] = {}
         self.spis: dict[int, tuple[Live, Child]] = {}
+        self._standing: Index[tuple[Live, Child]] = Index(_keys)
 
     def new_spi(self) -> int:
         """An SPI that no SA of ours has."""
@@ -64,14 +67,19 @@ class ChildSas:
         """The quick modes over an SA that are not forgotten yet."""
         return list(self.quicks.get(sa, {}).values())
 
+    def under_way(self, live: Live) -> list[QuickMode]:
+        """The quick modes with the peer of a connection that are not forgotten yet."""
+        sas = self.engine.isakmp.sas.at(live, live.connection.there.host)
+        return [quick for sa in sas for quick in self.quick_modes(sa)]
+
     def answering(self, live: Live) -> bool:
         """Whether the peer is about to bring up a connection, or an instance of it."""
-        name, under_way = live.connection.name, (q for found in self.quicks.values() for q in found.values())
+        name, under_way = live.connection.name, self.under_way(live)
         return any(quick.state == "STATE_QUICK_R1" and quick.live.connection.name == name for quick in under_way)
 
     def busy(self, live: Live) -> bool:
         """Whether a life has SAs, or is about to."""
-        quicks = (quick for found in self.quicks.values() for quick in found.values())
+        quicks = self.under_way(live)
         return bool(live.children) or any(quick.live is live and quick.state not in FINISHED for quick in quicks)
 
     def lives_for(self, sa: IsakmpSa, ours: Selector, theirs: Selector) -> list[Live]:
@@ -99,15 +107,15 @@ class ChildSas:
         live.children.append(child)
         for leg in child.sa.legs:
             self.spis[leg.spi_in] = (live, child)
+        self._standing.add((live, child))
         used = [name for leg in child.sa.legs for name in (leg.encryption, leg.integrity)]
         group = quick.key_exchange.group.name if quick.key_exchange else ""
         self.engine.warn_weak(live, quick.label, (*used, group))
         self.engine.isakmp.heard(quick.sa)
         self.engine.lifetimes.of_child(live, child)
         self.engine.lifetimes.supersede_children(live, child)
-        for one in self.engine.roster.family(live.connection.name):
-            for old in [old for old in one.children if old.lost and old.sa.theirs == child.sa.theirs]:
-                self.remove(one, old, old.lost, tell_peer=False)
+        for one, old in self._standing.at((live.connection.name, child.sa.theirs)):
+            self.remove(one, old, old.lost, tell_peer=False)
         self.engine.timers.at(self.engine.now + REMEMBERED, lambda: self.forget(quick))
         finished = [one for one in self.quick_modes(quick.sa) if one.state in FINISHED]
         if len(finished) > MOST_REMEMBERED:
@@ -126,12 +134,11 @@ class ChildSas:
         elif quick.live.newest is None:
             quick.live.why = reason
 
-    def with_peer_of(self, sa: IsakmpSa) -> list[tuple[Live, Child]]:
-        """All pairs of SAs with the peer of ``sa``."""
+    def with_peer_of(self, sa: IsakmpSa, *keys: Hashable) -> list[tuple[Live, Child]]:
+        """The pairs of SAs with the peer of ``sa``: those that have one of these keys, or all."""
         return [
             (live, child)
-            for live in self.engine.roster.everyone()
-            for child in live.children
+            for live, child in self._standing.at(*(keys or (sa.cookies, sa.path.remote)))
             if child.cookies == sa.cookies
             or (child.sa.remote == sa.path.remote and (live is sa.live or serves(sa, live)))
         ]
@@ -153,6 +160,7 @@ class ChildSas:
         child.forget_timers()
         for leg in child.sa.legs:
             self.spis.pop(leg.spi_in, None)
+        self._standing.discard((live, child))
         self.engine.log(f"{live.label} #{child.sa.serial}: IPsec SA deleted: {reason}")
         self.engine.guard(lambda: self.engine.tunnels.remove(child.sa))
         if live.newest is None:
@@ -172,6 +180,7 @@ class ChildSas:
             self.remove(live, child, reason, tell_peer=False)
         elif not child.lost:
             child.lost = reason
+            self._standing.add((live, child))
             end = partial(self.remove, live, child, reason, tell_peer=False)
             child.timers.append(self.engine.timers.at(self.engine.now + HANDED_OVER, end))
 
@@ -190,12 +199,10 @@ class ChildSas:
 
     def deleted_by_peer(self, sa: IsakmpSa, protocol: int, spi: int) -> None:
         """The peer will receive no more under ``spi``: only if that SA is with this very peer."""
-        for live, child in self.with_peer_of(sa):
-            if any(leg.spi_out == spi and PROTOCOLS[leg.protocol] == protocol for leg in child.sa.protecting):
-                self.remove(live, child, "the peer has deleted it", tell_peer=True)
-                if live.newest is None:
-                    self._gone(live)
-                return
+        for live, child in self.with_peer_of(sa, (protocol, spi)):
+            self.remove(live, child, "the peer has deleted it", tell_peer=True)
+            if live.newest is None:
+                self._gone(live)
 
     def _gone(self, live: Live) -> None:
         """The peer has taken the last pair away: a connection that is to be up is brought up again."""
@@ -206,3 +213,11 @@ class ChildSas:
     def rehome(self, child: Child, path: Path) -> None:
         """The peer receives at another address or port now."""
         child.sa = self.engine.tunnels.rehome(child.sa, path.remote, path.remote_port)
+        self._standing.add(self.spis[child.sa.protecting[0].spi_in])
+
+
+def _keys(one: tuple[Live, Child]) -> tuple[Hashable, ...]:
+    """The ISAKMP SA, the peer, what the peer calls it, and once it is lost whose traffic it is."""
+    live, child = one
+    spis = ((PROTOCOLS[leg.protocol], leg.spi_out) for leg in child.sa.protecting)
+    return child.cookies, child.sa.remote, child.lost and (live.connection.name, child.sa.theirs), *spis

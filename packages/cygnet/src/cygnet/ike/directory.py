@@ -103,7 +103,7 @@ def questions(identity: Identity) -> list[Question]:
         if identity.type in _ADDRESSES:
             return _at(reverse(ip_address(identity.data)), KEY, TXT, IPSECKEY)
         if identity.type is IdType.FQDN:
-            return _at(from_text(identity.data.decode("latin-1")), KEY, IPSECKEY)
+            return _at(from_text(identity.data.decode("latin-1")), KEY, TXT, IPSECKEY)
     except BadName as problem:
         raise _refused(identity, str(problem)) from None
     raise _refused(identity, "only names of hosts and addresses have keys there")

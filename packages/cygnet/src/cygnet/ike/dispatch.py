@@ -9,7 +9,7 @@ from cygnet.ike.directory import Waiting
 from cygnet.ike.fields import Malformed
 from cygnet.ike.fragments import Assembly
 from cygnet.ike.half_open import LIFETIME
-from cygnet.ike.message import HEADER_SIZE, LAYOUT, Header, read_header
+from cygnet.ike.message import HEADER_SIZE, LAYOUT, Header, join, read_header
 from cygnet.ike.numbers import FLAGS_KNOWN, VERSION, ZERO_COOKIE, Exchange, Notify, PayloadType
 from cygnet.ike.path import Path
 from cygnet.ike.payloads import Notification
@@ -128,8 +128,6 @@ def _respond(engine: Engine, header: Header, packet: bytes, path: Path) -> None:
 
 def answer_in_clear(engine: Engine, header: Header, path: Path, notify: Notify, text: str = "") -> None:
     """Say no to a first message, without keeping anything."""
-    from cygnet.ike.message import join
-
     chain = join((Notification(notify, text.encode("ascii", "replace")[:400]),))
     answer = Header(
         header.icookie, engine.random(8), PayloadType.NOTIFY, Exchange.INFORMATIONAL, 0, engine.new_message_id()

@@ -21,7 +21,7 @@ from cygnet.ike.child_sas import ChildSas
 from cygnet.ike.dead_peers import DeadPeers
 from cygnet.ike.directory import Directory
 from cygnet.ike.half_open import HalfOpen
-from cygnet.ike.initiation import Initiation, serves
+from cygnet.ike.initiation import Initiation
 from cygnet.ike.isakmp_sas import IsakmpSas
 from cygnet.ike.lifetimes import Lifetimes
 from cygnet.ike.live import Attempt, Done, Live, Report
@@ -118,18 +118,18 @@ class Engine:
         self.strangers.forget(name)
         for live in self.roster.family(name):
             self.initiation.cancel(live, reason)
-            for quick in [q for found in self.children.quicks.values() for q in found.values() if q.live is live]:
+            for quick in [one for one in self.children.under_way(live) if one.live is live]:
                 if quick.child is None:
                     self.children.forget(quick)
                 elif quick.state == "STATE_QUICK_R1":
                     quick.given_up(reason)
             for child in list(live.children):
                 self.children.remove(live, child, reason, tell_peer)
-            for sa in [sa for sa in self.isakmp.sas if sa.live is live]:
-                heirs = [one for one in self.roster.everyone() if one is not live and (one.children or one.wanted)]
-                heir = next((one for one in heirs if serves(sa, one)), None)
-                if heir is not None and (sa.established or sa.initiator):
+            for sa in self.isakmp.sas.at(live):
+                heirs = (one for one in self.isakmp.users(sa) if one is not live and (one.children or one.wanted))
+                if (sa.established or sa.initiator) and (heir := next(heirs, None)):
                     sa.live = heir
+                    self.isakmp.sas.add(sa)
                 else:
                     self.isakmp.drop(sa, reason, tell_peer)
             self.roster.forget_idle(live, self.isakmp.sas)

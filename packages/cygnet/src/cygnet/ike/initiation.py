@@ -9,13 +9,14 @@ from cygnet.connection.local import away
 from cygnet.errors import CygnetError
 from cygnet.ike.live import Attempt, Live, is_negotiated
 from cygnet.ike.numbers import Auth
-from cygnet.ike.path import IKE_PORT, Path
+from cygnet.ike.path import Path
 from cygnet.ike.progress import COMMENT, LOG, NO_ANSWER
 from cygnet.ike.v1 import authentication
 from cygnet.ike.v1.exchange import Refused
 from cygnet.ike.v1.phase_one import METHODS
 from cygnet.ike.v1.quick_initiator import QuickInitiator
 from cygnet.ike.v1.sa import IsakmpSa
+from cygnet.index import Index
 
 if TYPE_CHECKING:
     from cygnet.ike.engine import Engine
@@ -34,7 +35,7 @@ class Initiation:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.pending: list[Live] = []
+        self.pending: Index[Live] = Index(lambda live: (live.connection.there.host,))
 
     def start(self, live: Live, attempt: Attempt | None) -> None:
         """Bring a connection up, or anew if it is up; as soon as it can be. Raises CannotInitiate."""
@@ -84,9 +85,8 @@ class Initiation:
         if sa is not None:
             self._quick(sa, live)
             return
-        if live not in self.pending:
-            self.pending.append(live)
-        if not any(not one.established and one.initiator and serves(one, live) for one in self.engine.isakmp.sas):
+        self.pending.add(live)
+        if not any(not one.established and one.initiator for one in self.engine.isakmp.good_for(live)):
             self.phase_one(live)
 
     def phase_one(self, live: Live) -> None:
@@ -94,13 +94,8 @@ class Initiation:
         here, there = live.connection.here.host, live.connection.there.host
         if here is None or there is None:
             return
-        path = Path(
-            here,
-            self.engine.setup.port,
-            there,
-            IKE_PORT if self.engine.setup.port == IKE_PORT else self.engine.setup.port,
-        )
-        self.engine.isakmp.start(live, path)
+        port = self.engine.setup.port
+        self.engine.isakmp.start(live, Path(here, port, there, port))
 
     def _quick(self, sa: IsakmpSa, live: Live) -> None:
         busy = any(
@@ -117,9 +112,7 @@ class Initiation:
 
     def phase_one_stands(self, sa: IsakmpSa) -> None:
         """Whoever waited for this phase 1 goes on; who got its SAs from the peer meanwhile need not."""
-        waiting = [live for live in self.pending if serves(sa, live)]
-        self.pending = [live for live in self.pending if live not in waiting]
-        for live in waiting:
+        for live in self._waiting(sa):
             newest = live.newest
             if newest is not None and newest.born >= sa.born and not newest.initiator:
                 self.stands(live)
@@ -130,10 +123,16 @@ class Initiation:
         """Whoever waited for it has failed, if it was ours."""
         if not sa.initiator:
             return
-        waiting = [live for live in self.pending if serves(sa, live)]
-        self.pending = [live for live in self.pending if live not in waiting]
-        for live in waiting:
+        for live in self._waiting(sa):
             self.failed(live, reason)
+
+    def _waiting(self, sa: IsakmpSa) -> list[Live]:
+        """Who has waited for this phase 1, and waits no more."""
+        found = self.pending.at(sa.path.remote, sa.live.connection.there.host)
+        waiting = [live for live in found if serves(sa, live)]
+        for live in waiting:
+            self.pending.discard(live)
+        return waiting
 
     def stands(self, live: Live) -> None:
         """It is up."""
@@ -173,7 +172,7 @@ class Initiation:
     def cancel(self, live: Live, reason: str) -> None:
         """It is not wanted any more."""
         live.wanted, live.why, live.tries = False, reason, 0
-        self.pending = [one for one in self.pending if one is not live]
+        self.pending.discard(live)
         if live.retry:
             live.retry.cancel()
             live.retry = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Address
+from cygnet.connection.identity import Identity
 from cygnet.crypto.transforms import GROUPS
 from cygnet.ike.fragments import Assembly
 from cygnet.ike.initiation import serves
@@ -18,6 +20,7 @@ from cygnet.ike.v1 import informational
 from cygnet.ike.v1.initiator import Initiator
 from cygnet.ike.v1.main_mode import MainMode
 from cygnet.ike.v1.sa import IsakmpSa
+from cygnet.index import Index
 
 if TYPE_CHECKING:
     from cygnet.ike.engine import Engine
@@ -30,7 +33,7 @@ class IsakmpSas:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.sas: list[IsakmpSa] = []
+        self.sas: Index[IsakmpSa] = Index(_keys)
         self.by_cookies: dict[tuple[bytes, bytes], IsakmpSa] = {}
         self.mains: dict[IsakmpSa, MainMode] = {}
         self.first_messages: dict[tuple[bytes, Address], IsakmpSa] = {}
@@ -39,15 +42,8 @@ class IsakmpSas:
 
     def start(self, live: Live, path: Path) -> None:
         """Begin phase 1 as the initiator."""
-        sa = IsakmpSa(
-            self.engine.next_serial(),
-            live,
-            True,
-            path,
-            self.engine.random(8),
-            born=self.engine.now,
-            last_heard=self.engine.now,
-        )
+        now, cookie = self.engine.now, self.engine.random(8)
+        sa = IsakmpSa(self.engine.next_serial(), live, True, path, cookie, born=now, last_heard=now)
         main = Initiator(self.engine, sa)
         self.add(sa, main)
         self.engine.tell(live, LOG, f"{sa.label}: initiating Main Mode")
@@ -55,7 +51,7 @@ class IsakmpSas:
 
     def add(self, sa: IsakmpSa, main: MainMode) -> None:
         """Keep a new ISAKMP SA."""
-        self.sas.append(sa)
+        self.sas.add(sa)
         self.by_cookies[sa.cookies] = sa
         self.mains[sa] = main
 
@@ -89,21 +85,34 @@ class IsakmpSas:
         """The peer of a %any connection has a name now: from here on it has a life of its own."""
         sa.live = self.engine.roster.personal(sa.live, sa)
 
+    def good_for(self, live: Live) -> list[IsakmpSa]:
+        """The ISAKMP SAs that serve, or will serve, a connection."""
+        return [sa for sa in self.sas.at(live.connection.there.host) if serves(sa, live)]
+
+    def users(self, sa: IsakmpSa) -> Iterator[Live]:
+        """The connection that an ISAKMP SA was made for, and those that it serves, too."""
+        lives = self.engine.roster.of_peers(sa.path.remote, sa.live.connection.there.host)
+        return (live for live in lives if live is sa.live or serves(sa, live))
+
     def serving(self, live: Live) -> IsakmpSa | None:
         """The newest established ISAKMP SA that serves a connection."""
-        fitting = [sa for sa in self.sas if sa.established and not sa.superseded and serves(sa, live)]
-        return fitting[-1] if fitting else None
+        fitting = [sa for sa in self.good_for(live) if sa.established and not sa.superseded]
+        return max(fitting, key=lambda sa: sa.serial, default=None)
 
     def is_first_contact(self, sa: IsakmpSa) -> bool:
         """Whether we know of no other SA with the peer, of whatever connection."""
-        here, there = sa.live.connection.here.identity, sa.live.connection.there.identity
-        known = [one.peer.id for one in self.sas if one.established and one.live.connection.here.identity == here]
-        return there not in known
+        return not self._known(sa, sa.live.connection.there.identity)
+
+    def _known(self, sa: IsakmpSa, peer: Identity | None) -> list[IsakmpSa]:
+        """The other established ISAKMP SAs between the same name of ours and a name of the peer's."""
+        others, here = (one for one in self.sas.at(peer) if one is not sa), sa.live.connection.here.identity
+        return [one for one in others if one.established and one.live.connection.here.identity == here]
 
     def established(self, sa: IsakmpSa, notifications: list[Notification]) -> None:
         """Phase 1 stands."""
         sa.established = True
         sa.established_at = sa.last_heard = self.engine.now
+        self.sas.add(sa)
         self.engine.half_open.discard(sa)
         sa.forget_timers()
         if sa.offer:
@@ -122,9 +131,8 @@ class IsakmpSas:
 
     def _only_one(self, new: IsakmpSa) -> None:
         """uniqueids: the same name from another address means that the peer has moved."""
-        for sa in [one for one in self.sas if one.established and one.peer.id == new.peer.id]:
-            same_name = sa.live.connection.here.identity == new.live.connection.here.identity
-            if sa is not new and same_name and sa.path.remote != new.path.remote:
+        for sa in self._known(new, new.peer.id):
+            if sa.path.remote != new.path.remote:
                 self._forget_peer(sa, f"its peer is at {new.path.remote} now")
 
     def first_contact(self, new: IsakmpSa) -> None:
@@ -132,10 +140,10 @@ class IsakmpSas:
 
         What was made while the negotiation was under way stays: the message may have been a long time on its way.
         """
-        for sa in [one for one in self.sas if one is not new and one.established and one.established_at < new.born]:
-            if sa.peer.id == new.peer.id and sa.live.connection.here.identity == new.live.connection.here.identity:
+        for sa in self._known(new, new.peer.id):
+            if sa.established_at < new.born:
                 self._forget_peer(sa, "the peer has started anew")
-        for live in [one for one in self.engine.roster.everyone() if one is new.live or serves(new, one)]:
+        for live in list(self.users(new)):
             for child in [one for one in live.children if one.born < new.born]:
                 self.engine.children.lose(live, child, "the peer has started anew")
 
@@ -182,8 +190,7 @@ class IsakmpSas:
             table.pop(sa, None)
         self.by_cookies.pop(sa.cookies, None)
         self.first_messages.pop((sa.icookie, sa.path.remote), None)
-        if sa in self.sas:
-            self.sas.remove(sa)
+        self.sas.discard(sa)
         self.engine.roster.forget_idle(sa.live, self.sas)
 
     def heard(self, sa: IsakmpSa) -> None:
@@ -198,6 +205,7 @@ class IsakmpSas:
             return
         self.engine.log(f"{sa.label}: the peer is at {path} now")
         sa.path = sa.path._replace(remote=path.remote, remote_port=path.remote_port)
+        self.sas.add(sa)
         for _, child in self.engine.children.with_peer_of(sa):
             self.engine.guard(partial(self.engine.children.rehome, child, path))
 
@@ -212,3 +220,8 @@ class IsakmpSas:
     def main_mode(self, sa: IsakmpSa) -> MainMode | None:
         """The negotiation that made, or makes, an SA."""
         return self.mains.get(sa)
+
+
+def _keys(sa: IsakmpSa) -> tuple[Hashable, ...]:
+    """Whose it is, the peer's addresses as the connection has them and as it calls from, and its name."""
+    return sa.live, sa.live.connection.there.host, sa.path.remote, sa.peer.id

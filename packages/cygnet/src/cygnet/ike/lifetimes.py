@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cygnet.connection.connection import Connection
-from cygnet.ike.initiation import serves
 from cygnet.ike.live import Child, Live
 from cygnet.ike.progress import LOG
 from cygnet.ike.v1.sa import IsakmpSa
@@ -49,20 +48,18 @@ class Lifetimes:
 
     def _replace_isakmp(self, sa: IsakmpSa) -> None:
         """Negotiate phase 1 anew if it is still the one in use and somebody needs it."""
-        if sa.superseded or not any(live.wanted or live.children for live in self._users(sa)):
+        users = list(self.engine.isakmp.users(sa))
+        if sa.superseded or not any(live.wanted or live.children for live in users):
             return
-        live = next((one for one in self._users(sa) if one.connection.there.host and not one.instance), None)
+        live = next((one for one in users if one.connection.there.host and not one.instance), None)
         if live is not None:
             self.engine.tell(live, LOG, f"{sa.label}: replacing the ISAKMP SA before it expires")
             self.engine.initiation.phase_one(live)
 
-    def _users(self, sa: IsakmpSa) -> list[Live]:
-        return [live for live in self.engine.roster.everyone() if live is sa.live or serves(sa, live)]
-
     def supersede_isakmp(self, new: IsakmpSa) -> None:
         """An older ISAKMP SA with the same peer is used no more; whoever began the newer one ends it, after a grace."""
-        for old in list(self.engine.isakmp.sas):
-            if old is new or not old.established or old.superseded or not serves(old, new.live):
+        for old in self.engine.isakmp.good_for(new.live):
+            if old is new or not old.established or old.superseded:
                 continue
             loser = self._loser(old, new)
             loser.superseded = True
@@ -84,7 +81,7 @@ class Lifetimes:
         return self.engine.now + grace * (1 if ours else 2) * (1 if lower else 1.5)
 
     def _end_isakmp(self, sa: IsakmpSa) -> None:
-        if any(one.established and not one.superseded and serves(one, sa.live) for one in self.engine.isakmp.sas):
+        if self.engine.isakmp.serving(sa.live):
             self.engine.isakmp.drop(sa, "superseded", tell_peer=True)
         else:
             sa.superseded = False

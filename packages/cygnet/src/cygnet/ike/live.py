@@ -89,10 +89,6 @@ class Live:
         """The pair of SAs that traffic uses."""
         return next((child for child in reversed(self.children) if child.outbound), None)
 
-    def serves(self, local: Address, remote: Address) -> bool:
-        """Whether it is between these two hosts exactly."""
-        return self.connection.here.host == local and self.connection.there.host == remote
-
 
 def instantiate(template: Connection, remote: Address, peer_id: Identity | None, number: int) -> Live:
     """The instance of a %any connection for a peer at ``remote``, its own address as its subnet if it names none."""
@@ -109,13 +105,8 @@ def pair_of(template: Connection, gateway: Address, end: End, ours: Selector, th
     type_ = template.type if template.type in NEGOTIATED else Type.TUNNEL
     return Live(
         replace(template, here=here, there=there, type=type_, keying_tries=tries),
-        f"{pair_words(ours, theirs)}{gateway}",
+        f" {ours.network.network_address}-{theirs.network.network_address} by {gateway}",
     )
-
-
-def pair_words(ours: Selector, theirs: Selector) -> str:
-    """How the instance of two hosts is named, its gateway aside."""
-    return f" {ours.network.network_address}-{theirs.network.network_address} by "
 
 
 def is_negotiated(connection: Connection) -> bool:

@@ -7,11 +7,8 @@ LOG = 2
 SERIOUS = 3
 SUCCESS = 4
 RETRANSMIT = 10
-NO_ROUTE = 25
 NO_ANSWER = 31
 STATE_MAIN_I1 = 104
 STATE_MAIN_I2 = 106
 STATE_MAIN_I3 = 108
 STATE_QUICK_I1 = 112
-# 200 and the number of a notification: what the peer refused with.
-NOTIFICATION = 200

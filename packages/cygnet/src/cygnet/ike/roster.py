@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 from cygnet.connection.connection import Address, Connection, End, HostKind, host_network
@@ -10,10 +10,11 @@ from cygnet.connection.identity import Identity
 from cygnet.connection.selector import Network, Selector
 from cygnet.errors import CygnetError
 from cygnet.ike.contacts import Contacts
-from cygnet.ike.live import Live, instantiate, is_negotiated, pair_of, pair_words
+from cygnet.ike.live import Live, instantiate, is_negotiated, pair_of
 from cygnet.ike.numbers import Notify
 from cygnet.ike.v1.exchange import Refused
 from cygnet.ike.v1.sa import IsakmpSa
+from cygnet.index import Index
 
 MOST_INSTANCES = 5000
 # Who may call without being named, in the order of preference.
@@ -30,7 +31,8 @@ class Roster:
 
     def __init__(self) -> None:
         self.lives: dict[str, Live] = {}
-        self.instances: list[Live] = []
+        self.instances: Index[Live] = Index(_keys)
+        self._permanent: Index[Live] = Index(lambda live: _keys(live)[:1])
         self.contacts = Contacts()
         self._numbers: dict[str, int] = {}
 
@@ -38,6 +40,7 @@ class Roster:
         """Keep a connection."""
         live = Live(connection, contact=self.contacts.of(connection.there.host))
         self.lives[connection.name] = live
+        self._permanent.add(live)
         return live
 
     def get(self, name: str) -> Live:
@@ -48,46 +51,45 @@ class Roster:
 
     def family(self, name: str) -> list[Live]:
         """A connection and its instances."""
-        return [self.get(name), *(live for live in self.instances if live.connection.name == name)]
+        return [self.get(name), *self.instances.at(name)]
 
     def everyone(self) -> Iterator[Live]:
         """All lives."""
         yield from self.lives.values()
         yield from self.instances
 
+    def of_peers(self, *hosts: Address | None) -> list[Live]:
+        """All lives with these peers."""
+        return self._permanent.at(*hosts) + self.instances.at(*hosts)
+
     def remove(self, name: str) -> None:
         """Forget a connection and its instances."""
-        self.lives.pop(name, None)
-        self.instances = [live for live in self.instances if live.connection.name != name]
+        self._permanent.discard(self.lives.pop(name))
+        for live in self.instances.at(name):
+            self.instances.discard(live)
 
-    def forget_idle(self, live: Live, sas: Iterable[IsakmpSa]) -> None:
+    def forget_idle(self, live: Live, sas: Index[IsakmpSa]) -> None:
         """An instance without SAs has no life of its own; ``sas``: all ISAKMP SAs that there are."""
-        if live in self.instances and not live.children and not any(sa.live is live for sa in sas):
-            self.instances.remove(live)
+        if not live.children and not sas.at(live):
+            self.instances.discard(live)
 
     def candidates(self, local: Address, remote: Address) -> list[Live]:
         """Connections that a first message between these addresses may be for: those that name the peer come first."""
-        found = [
-            live
-            for live in self.lives.values()
-            if is_negotiated(live.connection) and live.connection.here.host == local
-        ]
-        exact = [live for live in found if live.connection.there.host == remote]
-        return exact + [live for kind in _CALLERS for live in found if live.connection.there.kind is kind]
+        found = self._permanent.at(remote, *_CALLERS)
+        return [one for one in found if is_negotiated(one.connection) and one.connection.here.host == local]
 
     def instance(self, template: Live, remote: Address, peer_id: Identity | None) -> Live:
         """The instance of a %any connection for a peer, made if there is none."""
         connection = template.connection
-        for live in self.instances:
-            same = live.connection.name == connection.name and live.connection.there.host == remote
-            if same and (live.connection.there.identity == peer_id or peer_id is None):
+        for live in self.instances.at((connection.name, remote)):
+            if live.connection.there.identity == peer_id or peer_id is None:
                 return live
         if len(self.instances) >= MOST_INSTANCES:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
         number = self._numbers[connection.name] = self._numbers.get(connection.name, 0) + 1
         live = instantiate(connection, remote, peer_id, number)
         live.contact = self.contacts.of(remote)
-        self.instances.append(live)
+        self.instances.add(live)
         return live
 
     def pair(self, template: Live, gateway: Address, end: End, ours: Selector, theirs: Selector) -> Live:
@@ -96,20 +98,19 @@ class Roster:
         ``end``: what is known of the other gateway.
         """
         made = pair_of(template.connection, gateway, end, ours, theirs)
-        for live in self.instances:
-            if live.instance == made.instance and live.connection.name == made.connection.name:
+        for live in self.pairs(template.connection, ours, theirs):
+            if live.instance == made.instance:
                 # Its key may be another one by now.
                 live.connection = live.connection if live.children else made.connection
                 return live
         if len(self.instances) >= MOST_INSTANCES:
             raise Refused(Notify.NO_PROPOSAL_CHOSEN, f"{MOST_INSTANCES} peers are served already")
-        self.instances.append(made)
+        self.instances.add(made)
         return made
 
     def pairs(self, template: Connection, ours: Selector, theirs: Selector) -> list[Live]:
         """The lives of two hosts; one without SAs stays as long as an ISAKMP SA of its own does."""
-        words, name = pair_words(ours, theirs), template.name
-        return [one for one in self.instances if one.connection.name == name and one.instance.startswith(words)]
+        return self.instances.at((template.name, ours.network, theirs.network))
 
     def serving(self, live: Live, sa: IsakmpSa, ours: Selector, theirs: Selector) -> Live:
         """Whose the SAs for this traffic are: of strangers each pair of hosts has a life of its own."""
@@ -125,8 +126,8 @@ class Roster:
 
     def for_traffic(self, sa: IsakmpSa, ours: Selector, theirs: Selector, private: tuple[Network, ...]) -> list[Live]:
         """The connections that are for this traffic with the peer of ``sa``, that of phase 1 first. Raises Refused."""
-        lives = [sa.live, *(live for live in self.lives.values() if live is not sa.live)]
-        known = [live for live in lives if self._same_peer(live, sa)]
+        lives = [sa.live, *self._permanent.at(sa.path.remote, sa.live.connection.there.host, *_CALLERS)]
+        known = [live for live in dict.fromkeys(lives) if self._same_peer(live, sa)]
         fits = [live for live in known if _fits(live.connection, sa, ours, theirs, private)]
         if found := [live for live in fits if self._decides(live.connection, ours, theirs)]:
             return found
@@ -154,6 +155,13 @@ class Roster:
         if mine.there.host is None and mine.there.kind not in _CALLERS:
             return False
         return mine.there.identity in (None, sa.peer.id)
+
+
+def _keys(live: Live) -> tuple[Hashable, ...]:
+    """The peer, the connection, and of its instances the one for a peer or for two strangers."""
+    one, there = live.connection, live.connection.there
+    own = (one.here.subnet, there.subnet) if there.strangers else (there.host,)
+    return there.host or there.kind, one.name, (one.name, *own)
 
 
 def _fits(connection: Connection, sa: IsakmpSa, ours: Selector, theirs: Selector, private: tuple[Network, ...]) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from cygnet.connection.connection import Connection, End, Type, fingerprint
 from cygnet.connection.local import away
 from cygnet.errors import CygnetError
-from cygnet.ike.initiation import serves
 from cygnet.ike.live import Child, Live
 from cygnet.tunnel.route import Routing
 
@@ -37,8 +36,9 @@ def why(engine: Engine, live: Live) -> dict[str, str]:
 
     Of sent, received, notified and lost: how often, how long ago, what.
     """
-    sa = next((sa for sa in reversed(engine.isakmp.sas) if sa.live is live or serves(sa, live)), None)
-    quicks = [one for found in engine.children.quicks.values() for one in found.values() if one.live is live]
+    sas = engine.isakmp.sas.at(live) + engine.isakmp.good_for(live)
+    sa = max(sas, key=lambda sa: sa.serial, default=None)
+    quicks = [one for one in engine.children.under_way(live) if one.live is live]
     waiting = quicks[-1] if quicks else engine.isakmp.main_mode(sa) if sa else None
     newest, contact = live.newest, live.contact
     facts = {

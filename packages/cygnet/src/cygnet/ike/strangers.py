@@ -7,7 +7,7 @@ bounded: the oldest shunts make room, and what stands is never touched by what c
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
@@ -120,23 +120,23 @@ class Strangers:
         for pair in [one for key, one in self.pairs.items() if key[0] == name]:
             self._forget(pair)
 
-    def check(self, sa: IsakmpSa, connection: Connection, theirs: Selector) -> None:
-        """Raise Refused or Waiting unless the DNS says that the peer, by the key it proved, speaks for this host."""
-        host = theirs.network.network_address
-        if host == sa.path.remote:
-            return
-        answers = self._engine.directory.answers(sa, questions(host))
-        names: list[Address | Name | None] = [sa.path.remote]
-        if sa.peer.id and sa.peer.id.type is IdType.FQDN:
-            names.append(from_text(sa.peer.id.data.decode("latin-1")))
-        for one in _delegations(answers, connection.dnssec):
-            if one.gateway in names and one.key in (b"", sa.peer.key):
-                return
-        raise Refused(
-            Notify.INVALID_ID_INFORMATION,
-            f"{sa.peer.id} at {sa.path.remote} asks for the traffic of {host}, and the DNS does not say that it may: "
-            f"{_missing(answers) or 'its records name another gateway or key'}",
+    def check(self, sa: IsakmpSa, connection: Connection, ours: Selector, theirs: Selector) -> None:
+        """Raise Refused or Waiting unless the DNS says that each end, by the key it proved, speaks for its host."""
+        mine = [secret.key.public.blob for secret in self._engine.secrets.private]
+        ends: tuple[tuple[Address, Address, Identity | None, list[bytes]], ...] = (
+            (theirs.network[0], sa.path.remote, sa.peer.id, [sa.peer.key]),
+            (ours.network[0], sa.path.local, connection.here.identity, mine),
         )
+        spoken_for = [end for end in ends if end[0] != end[1]]
+        answers = self._engine.directory.answers(sa, [each for host, *_ in spoken_for for each in questions(host)])
+        for host, gateway, name, keys in spoken_for:
+            found = {one: answers[one] for one in questions(host)}
+            if not _speaks(_delegations(found, connection.dnssec), gateway, name, keys):
+                raise Refused(
+                    Notify.INVALID_ID_INFORMATION,
+                    f"{sa.peer.id} at {sa.path.remote} asks for the traffic of {host}, and the DNS does not say that "
+                    f"{name} may: {_missing(found) or 'its records name another gateway or key'}",
+                )
 
     def status(self) -> Iterator[str]:
         """A line for each pair, not more than anybody reads."""
@@ -254,6 +254,16 @@ def _key(live: Live) -> tuple[str, Selector, Selector]:
     here, there = live.connection.here.selector, live.connection.there.selector
     none = host_selector(ip_address(0))
     return live.connection.name, here or none, there or none
+
+
+def _speaks(
+    found: Iterable[records.Delegation], gateway: Address, name: Identity | None, keys: Sequence[bytes]
+) -> bool:
+    """Whether a gateway, by its address or name, is among those of a host, with one of its keys."""
+    names: list[Address | Name | None] = [gateway]
+    if name and name.type is IdType.FQDN:
+        names.append(from_text(name.data.decode("latin-1")))
+    return any(one.gateway in names and one.key in (b"", *keys) for one in found)
 
 
 def _delegations(answers: Mapping[Question, Answer], authentic: bool) -> list[records.Delegation]:

@@ -87,14 +87,6 @@ def sa_key(body: bytes, attributes_at: int = structs.SA_SIZE) -> SaKey | None:
     return SaKey(address, _PROTOCOL_NAMES[protocol], int.from_bytes(spi, "big"), mark)
 
 
-def our_policy(body: bytes) -> Policy | None:
-    """None if it is another's."""
-    found = policy(body)
-    if found is None:
-        return None
-    return found if ours.DAEMON.has(found) else None
-
-
 def policy(body: bytes) -> Policy | None:
     """Anybody's; None for what is no policy of these directions and families, such as a socket's."""
     selectors = _selectors(body)

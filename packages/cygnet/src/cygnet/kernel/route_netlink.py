@@ -63,14 +63,6 @@ def read_route(body: bytes) -> RouteInfo:
     return RouteInfo(family, bits, table, kind, destination, interface, gateway, source, metric, protocol)
 
 
-def route_to(netlink: Netlink, destination: Address) -> RouteInfo:
-    """The way that a packet of this host would take. Raises KernelError where there is none."""
-    family = int(socket.AF_INET if destination.version == 4 else socket.AF_INET6)
-    body = head(family, destination.max_prefixlen) + attribute(DESTINATION, destination.packed)
-    with sentence(f"reach {destination}"):
-        return read_route(netlink.ask(GETROUTE, body)[0][1])
-
-
 def _address(raw: bytes | None) -> Address | None:
     return ip_address(raw) if raw and len(raw) in (4, 16) else None
 

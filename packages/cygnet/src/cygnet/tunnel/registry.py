@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from cygnet.connection.connection import Connection, Type
 from cygnet.connection.local import DEFAULT_ROUTE
 from cygnet.connection.selector import Network
+from cygnet.index import Index
 from cygnet.kernel import ours
 from cygnet.kernel.interface import KernelError
 from cygnet.tunnel.route import Route, Span
@@ -22,6 +23,7 @@ class Registry:
         self._if_ids = if_ids
         self._names: dict[str, dict[str, Route]] = {}
         self._reqids: dict[int, Route] = {}
+        self._there: Index[Route] = Index(lambda route: (route.span.theirs.network,))
         self._last_reqid = ours.REQIDS.start - 1
         self._routed: dict[tuple[str, Network], int] = {}
 
@@ -54,6 +56,7 @@ class Registry:
         route = Route(connection, instance, self._new_reqid(), interface, if_id, span)
         self._names.setdefault(connection.name, {})[instance] = route
         self._reqids[route.reqid] = route
+        self._there.add(route)
         return route
 
     def everything(self) -> list[Route]:
@@ -66,20 +69,26 @@ class Registry:
             route.interface, route.if_id = self._interface(connection, route.span)
         route.connection = connection
 
+    def respan(self, route: Route, span: Span) -> None:
+        """It is between other hosts or networks now."""
+        route.span = span
+        self._there.add(route)
+
     def drop(self, route: Route) -> None:
         """Forget a route."""
         self._names[route.connection.name].pop(route.instance, None)
         self._reqids.pop(route.reqid, None)
+        self._there.discard(route)
 
     def rival(self, route: Route, wanted: Span) -> Route | None:
         """Who has the route to that network by another interface, or is up for the same traffic with another peer.
 
         Strangers are in nobody's way.
         """
-        for other in self._reqids.values() if not route.connection.there.strangers else ():
+        for other in self._there.at(wanted.theirs.network) if not route.connection.there.strangers else ():
             span, strange = other.span, other.connection.there.strangers
             same_name = other.connection.name == route.connection.name
-            if strange or same_name or span.theirs.network != wanted.theirs.network:
+            if strange or same_name:
                 continue
             elsewhere = other.interface != route.interface and "transport" not in (span.mode, wanted.mode)
             same = (span.ours, span.theirs) == (wanted.ours, wanted.theirs) and span.remote != wanted.remote

@@ -37,7 +37,7 @@ class Span:
     protocols: tuple[str, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class Route:
     """A connection in the kernel. ``children``: those installed, oldest first; ``if_id`` 0 is no XFRM interface.
 

@@ -322,8 +322,8 @@ class Tunnels:
             )
 
     def _respan(self, route: Route, span: Span, undo: Undo) -> None:
-        before, route.span = route.span, span
-        undo.append(lambda: setattr(route, "span", before))
+        undo.append(partial(self._registry.respan, route, route.span))
+        self._registry.respan(route, span)
 
     def _switch(self, route: Route, child: ChildSa, undo: Undo) -> None:
         """Let the policies, the route and the firewall follow a child; after a rekeying there is nothing to do."""

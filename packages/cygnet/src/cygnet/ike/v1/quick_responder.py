@@ -63,7 +63,7 @@ class QuickResponder(QuickMode):
             self.live = live
             try:
                 if live.connection.there.strangers:
-                    self.engine.strangers.check(self.sa, live.connection, theirs)
+                    self.engine.strangers.check(self.sa, live.connection, ours, theirs)
                 chosen = self._choose(payload)
             except Refused as refusal:
                 refusals.append(refusal)
