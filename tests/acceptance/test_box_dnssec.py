@@ -105,7 +105,7 @@ def test_signatures_are_checked_on_the_box(box: Box) -> None:
     policies = [f"{end} {WAN_ADDRESSES['box-b']}/32 dir {way}" for end, way in (("dst", "out"), ("src", "in"))]
     box.all_of(*(f"ip xfrm policy add {one} action block priority 1000" for one in policies))
     good, forged, plain = ask(box, "gate.example.org", "forged.example.org", "gate.plain.example")
-    assert "100% packet loss" in box.run(f"ping -c 1 -W 1 {WAN_ADDRESSES['box-b']}")[0]
+    assert box.run(f"ping -c 1 -W 1 {WAN_ADDRESSES['box-b']}")[1] != 0
     box.all_of(*(f"ip xfrm policy del {one}" for one in policies))
     assert (good, plain) == (("right", True, ""), ("right", False, ""))
     assert forged[:2] == ("", False)
