@@ -54,11 +54,11 @@ class Engine:
         found: dict[str, Step] = {}
 
         def visit(step: Step) -> None:
-            if step.name in found or self._usable(step):
+            if step.key in found or self._usable(step):
                 return
             for other in step.before:
                 visit(other)
-            found[step.name] = step
+            found[step.key] = step
 
         for target in targets:
             visit(target)
@@ -90,9 +90,10 @@ class Engine:
                 raise
 
     def _run(self, steps: Sequence[Step]) -> None:
-        by_name = {step.name: step for step in steps}
+        # Not by name: what serves all CPUs may differ from one to the other.
+        by_key = {step.key: step for step in steps}
         sorter = TopologicalSorter(
-            {name: [s.name for s in step.before if s.name in by_name] for name, step in by_name.items()}
+            {key: [other.key for other in step.before if other.key in by_key] for key, step in by_key.items()}
         )
         sorter.prepare()
         ready: list[Step] = []
@@ -100,7 +101,7 @@ class Engine:
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
                 while sorter.is_active():
-                    ready += [by_name[name] for name in sorter.get_ready()]
+                    ready += [by_key[key] for key in sorter.get_ready()]
                     ready.sort(key=self._length)
                     while ready and len(running) < self._jobs:
                         step = ready.pop()
@@ -109,7 +110,7 @@ class Engine:
                     for future in done:
                         step = running.pop(future)
                         future.result()
-                        sorter.done(step.name)
+                        sorter.done(step.key)
             except KeyboardInterrupt:
                 self._children.stop()
                 raise Interrupted from None

@@ -74,14 +74,14 @@ class Step:
 
 
 def walk(targets: Iterable[Step]) -> list[Step]:
-    """All steps that ``targets`` rest on, themselves included, each once, what is needed first."""
+    """All steps that ``targets`` rest on, themselves included, each key once, what is needed first."""
     seen: dict[str, Step] = {}
 
     def visit(step: Step) -> None:
-        if step.name not in seen:
+        if step.key not in seen:
             for other in step.before:
                 visit(other)
-            seen[step.name] = step
+            seen[step.key] = step
 
     for target in targets:
         visit(target)
