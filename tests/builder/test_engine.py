@@ -37,6 +37,15 @@ def test_a_change_remakes_the_step_and_what_depends_on_it_only(tmp_path: Path) -
     assert shown.begun == ["zlib", "python"]
 
 
+def test_what_has_one_name_and_differs_is_made_for_each(tmp_path: Path) -> None:
+    """Given boards whose crates differ, when they are built at once, then each has its own."""
+    crates = [step("crates", text=cpu) for cpu in ("armv7", "i486")]
+    shown = Silent()
+    engine(tmp_path, shown).build([step(f"cryptography-{one.inputs}", one) for one in crates])
+    assert shown.begun.count("crates") == 2
+    assert len(shown.begun) == 4
+
+
 def test_what_only_a_finished_step_needs_is_not_made(tmp_path: Path) -> None:
     musl = step("musl")
     engine(tmp_path, Silent()).build([step("busybox", musl)])
