@@ -5,6 +5,7 @@ Two repositories are known by role: ``debian`` and ``debian-security``.
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 
@@ -26,10 +27,11 @@ def mirrors() -> dict[str, str]:
     return {"debian": main, "debian-security": security or f"{main}-security"}
 
 
-def _of_apt() -> list[str]:
+@functools.cache
+def _of_apt() -> tuple[str, ...]:
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     try:
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise SourceError(f"cannot ask apt for its mirrors ({error}): this needs Debian 12 or 13.") from None
-    return [line.strip().rstrip("/") for line in output.splitlines()]
+    return tuple(line.strip().rstrip("/") for line in output.splitlines())
