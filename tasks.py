@@ -15,7 +15,7 @@ from invoke.tasks import task
 
 from builder import commands, site_tasks
 from builder.buildroot import tasks as buildroot_tasks
-from builder.errors import CygnetError, Interrupted
+from builder.errors import FULL, CygnetError, Interrupted
 from builder.flash.options import Console, Options
 from builder.interrupts import terminated_is_interrupted
 from builder.operands import TaskWithFiles
@@ -40,6 +40,11 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
             raise Exit(str(Interrupted()), code=130) from None
         except CygnetError as error:
             raise Exit(f"error: {error}", code=1) from None
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            raise Exit(f"error: {where}{error.strerror}; make room, then give the same command again", code=1) from None
 
     return wrapper
 

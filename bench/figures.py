@@ -61,6 +61,14 @@ def overlay_line() -> float:
         return seconds([str(ROOT / ".venv/bin/python"), "-m", "invoke", "build"], cwd=copy)
 
 
+def provisioned() -> float:
+    """One box of the image that was built, with a site of the examples."""
+    site = ROOT / "docs/examples/sites/road-warrior-gateway.toml"
+    with tempfile.TemporaryDirectory() as folder:
+        words = [f"--image={settings().images / BOARD / 'disk.img'}", f"--site={site}", f"--to={folder}/box.img"]
+        return seconds(["./inv", "provision", *words])
+
+
 def everything() -> float:
     """From an empty cache to the disk image, downloads excluded, then booted and accepted."""
     with tempfile.TemporaryDirectory() as folder:
@@ -92,6 +100,7 @@ def main() -> None:
     table.add_row(
         "one line of the overlay", f"{overlay:.1f} s", f"median of {RUNS}; {overlay / idle:.0f} x nothing changed"
     )
+    table.add_row("one box: ./inv provision", f"{median(provisioned):.2f} s", f"median of {RUNS}")
     kernel, slot = ((images / name).stat().st_size / MEGABYTE for name in ("kernel", "rootfs.squashfs"))
     table.add_row(
         "kernel + root file system", f"{slot:.2f} MB", f"size of the slot; {kernel:.2f} MB of it is the kernel"

@@ -6,7 +6,11 @@ nowhere else.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+
+# What the system says when there is no room left; the user makes some.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class CygnetError(Exception):

@@ -6,6 +6,7 @@ makes a key has seen it, and what comes back is unpickled here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
@@ -40,6 +41,8 @@ def on_cluster(work: Callable[[Item], Result], items: Sequence[Item], scheduler:
         ) from None
     from builder.fleet import keys, sealed
 
+    # What goes wrong is told in one sentence, below.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     for module in (keys, sealed):
         cloudpickle.register_pickle_by_value(module)
 
@@ -55,6 +58,8 @@ def on_cluster(work: Callable[[Item], Result], items: Sequence[Item], scheduler:
             # Not pure: a result that the cluster remembers would be a key made before.
             futures = client.map(there, packed, pure=False, retries=AGAIN)
             for _, result in distributed.as_completed(futures, with_results=True):
+                if isinstance(result, BaseException):
+                    raise ConnectionError("the scheduler has gone")
                 yield cloudpickle.loads(result)
     except Exception as error:  # of whatever versions and networks a cluster is made
         reason = str(error).partition("\n")[0] or type(error).__name__

@@ -5,7 +5,6 @@ The image gets its name when it is whole; it is its owner's alone, since a box's
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -14,14 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.boards import Board
-from builder.errors import CygnetError, StepFailed
+from builder.errors import FULL, CygnetError, StepFailed
 from builder.image.data import Files
 from builder.image.header import beside
 from builder.image.image import medium
 from builder.run import Runner
 
 # Less than this is a full disk, whatever a program said when it could not write.
-FULL = 1 << 16
+LEAST = 1 << 16
 
 
 def make_box(board: Board, files: Files, stock: Path, to: Path, tools: Path, log: Path) -> None:
@@ -94,5 +93,5 @@ def _workshop(to: Path) -> Iterator[Path]:
 
 def _is_full(error: OSError | StepFailed, folder: Path) -> bool:
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return shutil.disk_usage(folder).free < FULL
+        return error.errno in FULL
+    return shutil.disk_usage(folder).free < LEAST

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from invoke.exceptions import Exit
 
+import tasks
 from builder.settings import PROJECT
 
 PATIENCE = 20
@@ -60,6 +63,15 @@ def test_a_cache_that_make_cannot_use_is_refused(tmp_path: Path) -> None:
     done = inv(["build"], tmp_path / "my cache")
     assert done.returncode == 1
     assert "has a space or colon in its path, which make cannot use: set CYGNET_CACHE" in done.stderr
+
+
+def test_a_full_disk_is_one_sentence_whoever_meets_it() -> None:
+    @tasks.told
+    def copy() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "images/pc486/disk.img")
+
+    with pytest.raises(Exit, match="^error: images/pc486/disk.img: No space left on device; make room, then give the"):
+        copy()
 
 
 def test_every_task_says_what_it_does(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from test_commands import inv
@@ -119,6 +122,26 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, words: list[str], expected: s
     assert done.returncode == 1
     assert expected in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("new", "hub"), ("schema", "")])
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, str]
+) -> None:
+    action, kind = words
+    file = tmp_path / "shop1.toml"
+    if action == "schema":
+        file.write_text("of yesterday")
+    before = {one: one.read_text() for one in tmp_path.iterdir()}
+
+    def half(place: Path, text: str) -> NoReturn:
+        place.open("w").write(text[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(CygnetError, match=f"^{file}: cannot be written: No space left on device$"):
+        site_tasks.run(action, str(file), "", kind)
+    assert {one: one.read_text() for one in tmp_path.iterdir()} == before
 
 
 def test_two_files_are_for_diff_alone(tmp_path: Path) -> None:

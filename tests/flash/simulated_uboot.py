@@ -28,12 +28,18 @@ STARTS = {
 
 
 PROMPTS = {"prompt": b"=> ", "shell": b"root@box:~# ", "cfe": b"CFE> ", "password": b"Password: ", "silent": b""}
-# What a receiver makes of a block, beside its number; how long it waits for a character.
-END, DAMAGED, PATIENCE = -1, -2, 0.1
+# What a receiver makes of a block, beside its number.
+END, DAMAGED = -1, -2
+# How long it waits for a block: as U-Boot does, or a busy machine's sender would be late. And for the rest of a block.
+BEGINS, GOES_ON = 2.0, 0.1
 
 
 class PowerCut(Exception):
     """The board begins anew."""
+
+
+class Cancelled(Exception):
+    """The sender has given up."""
 
 
 class Board:
@@ -265,8 +271,10 @@ class Board:
 
     def _do_loady(self, at: str) -> bool:
         self._say(f"## Ready for binary (ymodem) download to {int(at, 0):#x} at 115200 bps...\r\n".encode())
-        receiver = Receiver(self._byte, self._say)
-        content = receiver.ymodem()
+        try:
+            content = Receiver(self._byte, self._say).ymodem()
+        except Cancelled:
+            return False
         self._store(int(at, 0), content)
         self._say(f"## Total Size      = 0x{len(content):08x} = {len(content)} Bytes\r\n".encode())
         return True
@@ -276,7 +284,7 @@ class Board:
 
 
 class Receiver:
-    """The receiving side of Y-modem, which asks again for what comes damaged."""
+    """The receiving side of Y-modem, which asks again for what comes damaged, as U-Boot does (common/xyzModem.c)."""
 
     def __init__(self, byte: Callable[[float], bytes], say: Callable[[bytes], None]) -> None:
         self._byte, self._say = byte, say
@@ -286,7 +294,10 @@ class Receiver:
         head = self._blocks(first=0, last=0)
         size = int(re.split(rb"[ \0]", head.split(b"\0", 1)[1])[0])
         content = self._blocks(first=1)
-        self._blocks(first=0, last=0)
+        # The end is acknowledged twice, and what follows is taken for the last block whatever it is.
+        self._say(b"\x06C")
+        self._block()
+        self._say(b"\x06")
         return content[:size]
 
     def _blocks(self, first: int, last: int | None = None) -> bytes:
@@ -306,17 +317,20 @@ class Receiver:
             elif number == (wanted - 1) & 0xFF and wanted != first:
                 self._say(b"\x06")
             else:
-                # As U-Boot asks again.
                 self._say(b"C")
 
     def _block(self) -> tuple[int, bytes]:
         """The next block's number and content; DAMAGED when it does not come whole."""
-        while (mark := self._byte(PATIENCE)) not in (b"\x01", b"\x02", b""):
+        cancels = 0
+        while (mark := self._byte(BEGINS)) not in (b"\x01", b"\x02", b""):
             if mark == b"\x04":
                 return END, b""
+            cancels += mark == b"\x18"
+            if cancels == 3:
+                raise Cancelled
         size = {b"\x01": 128, b"\x02": 1024, b"": 0}[mark]
         body = b""
-        while len(body) < size + 4 and (letter := self._byte(PATIENCE)):
+        while len(body) < size + 4 and (letter := self._byte(GOES_ON)):
             body += letter
         content = body[2:-2]
         whole = len(body) == size + 4 and body[0] == 255 - body[1]

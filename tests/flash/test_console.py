@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from builder.image.layout import MIB, Partition
 from builder.settings import PROJECT
 
 # Where it ends well, nothing is waited for in vain; what does not is not waited for.
-PATIENT = Patience(switch_on=300, line=300, echo=0.3, answer=300, write=300, boot=300, tick=0.1, nudge=0.3, modem=0.2)
+PATIENT = Patience(
+    switch_on=300, line=300, echo=0.3, answer=300, write=300, boot=300, tick=0.1, nudge=0.3, modem=0.2, word=3600
+)
 HASTY = replace(PATIENT, switch_on=2, line=2, boot=1)
 LOOPBACK = Console(address="127.0.0.1/8", server="127.0.0.2", seen_as="127.0.0.1")
 SIZE = 3 * MIB
@@ -141,6 +144,14 @@ class TestItIsWritten:
             assert written(simulated, shop.image)
             # 100 KiB, the header and 4 KiB in parts of 64 KiB.
             assert len(sent(simulated)) == 4
+        assert not any("a second" in line for line in shop.told)
+
+    def test_a_slow_line_is_told_with_how_far_it_is(self, shop: Shop) -> None:
+        shop.patience = replace(PATIENT, word=0)
+        with Simulated() as simulated:
+            shop.flash(simulated, Console(ymodem=True))
+        [last] = [line for line in shop.told if line.startswith("2 MiB: ") and "a second" in line]
+        assert re.fullmatch(r"2 MiB: 64 of 1,024 KiB, [\d.]+ KiB a second", last)
 
     def test_a_running_linux_is_restarted_when_that_is_allowed(self, shop: Shop) -> None:
         with Simulated("login") as simulated:

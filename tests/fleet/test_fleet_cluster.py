@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import distributed
 import pytest
-from fleet_scene import HUB, PASSPHRASE, Scene, changed
+from fleet_scene import HUB, PASSPHRASE, Scene, Told, changed
 
 from builder.errors import CygnetError
 from builder.fleet import spread
+from builder.fleet.fleet import fleet
 from builder.fleet.keys import Order, make
 from builder.fleet.operator import new_key
 from builder.fleet.sealed import parse
@@ -64,3 +68,69 @@ def test_a_cluster_that_is_not_there_is_one_sentence(tmp_path: Path, monkeypatch
         assert "\n" not in str(error.value)
     scene.run(jobs=2)
     assert len(list(scene.fleet.glob("*/site.toml"))) == 10
+
+
+class Machines:
+    """A scheduler and two workers, each a process as docs/fleet.md starts it."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.scheduler = self._start("dask_scheduler", "--host=127.0.0.1", f"--port={port}")
+        self.workers = [self._start("dask_worker", self.address, "--nthreads=1", "--no-nanny") for _ in range(2)]
+
+    def end(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+    def _start(self, program: str, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"distributed.cli.{program}", *words, "--no-dashboard"]
+        return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+class Killing(Told):
+    """Kills a process of the cluster as soon as a key has come."""
+
+    def __init__(self, victim: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self._victim = victim
+
+    def finished(self, name: str, seconds: float) -> None:
+        super().finished(name, seconds)
+        if len(self.steps) == 1:
+            self._victim.kill()
+
+
+@pytest.fixture
+def machines() -> Iterator[Machines]:
+    made = Machines()
+    yield made
+    made.end()
+
+
+def test_a_worker_that_dies_is_replaced(machines: Machines, tmp_path: Path) -> None:
+    scene = Scene(tmp_path).write(HUB, *SPOKES)
+    told = Killing(machines.workers[0])
+    fleet(scene.wanted(scheduler=machines.address), told, lambda _: PASSPHRASE)
+    assert len(told.steps) == 10
+    assert len(list(scene.fleet.glob("*/site.toml"))) == 10
+
+
+def test_a_scheduler_that_dies_takes_no_key_along(
+    machines: Machines, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene(tmp_path).write(HUB, *(f"shop{n},hub,dhcp,10.2.{n}.1/24,rsa," for n in range(30)))
+    # Distributed's own words go past pytest.
+    logging.getLogger("distributed.client").addHandler(caplog.handler)
+    with pytest.raises(CygnetError, match=rf"^--scheduler={machines.address}: the scheduler has gone\. What was made"):
+        fleet(scene.wanted(scheduler=machines.address), Killing(machines.scheduler), lambda _: PASSPHRASE)
+    logging.getLogger("distributed.client").removeHandler(caplog.handler)
+    assert caplog.messages == []
+    before = scene.state()
+    assert any(name.endswith(".rsa") for name in before)
+    scene.run(new_key=False)
+    after = scene.state()
+    assert [name for name in before if name.startswith("keys/") and before[name] != after[name]] == []
+    assert len(list(scene.fleet.glob("*/site.toml"))) == 31

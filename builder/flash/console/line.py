@@ -5,6 +5,7 @@ What pyserial's serial_for_url takes: a device, ``socket://host:port``, ``rfc221
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from pathlib import Path
@@ -45,8 +46,11 @@ class Line:
         self.url, self.speed, self._log_file = url, speed, log
 
     def __enter__(self) -> Line:
-        self._log_file.parent.mkdir(parents=True, exist_ok=True)
-        self._log = self._log_file.open("wb", buffering=0)
+        try:
+            self._log_file.parent.mkdir(parents=True, exist_ok=True)
+            self._log = self._log_file.open("wb", buffering=0)
+        except OSError as reason:
+            raise CygnetError(f"{self._log_file}: cannot be written: {reason.strerror}") from None
         try:
             self._port = self._open()
         except ValueError as reason:
@@ -89,7 +93,9 @@ class Line:
                 got += self._port.read(min(waiting, most - len(got)))
         except OSError as reason:
             raise LineDropped(reason) from None
-        self._log.write(got)
+        # A full disk is no reason to leave a board half written.
+        with contextlib.suppress(OSError):
+            self._log.write(got)
         return got
 
     def drain(self) -> bytes:

@@ -11,7 +11,8 @@ class Patience:
 
     The others are of silence: ``echo`` for what is typed, ``answer`` for a command, ``write`` for one that erases or
     writes a flash, ``boot`` for a box that starts; ``tick`` makes what came last a prompt, and after ``nudge`` the
-    board is spoken to.  ``modem`` is a factor for Y-modem's own times.
+    board is spoken to.  ``modem`` is a factor for Y-modem's own times.  ``word``: after so long the user hears how far
+    it is.
     """
 
     switch_on: float = 120
@@ -23,6 +24,7 @@ class Patience:
     tick: float = 0.5
     nudge: float = 2
     modem: float = 1
+    word: float = 60
 
 
 PATIENCE = Patience()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -137,7 +138,7 @@ class Writer:
         there = first and self._read(prompt, piece, at)
         if there and self._crc(prompt, at, content) == crc(content):
             return "is there already"
-        loaded = sum(self._load(prompt, at + start, part) for start, part in self._missing(prompt, at, content))
+        loaded = self._load_missing(prompt, piece.name, at, content)
         if self._crc(prompt, at, content) != crc(content):
             raise Failed("it has other bytes in its RAM than were sent")
         for template in filter(None, (self._monitor.erase, self._monitor.write)):
@@ -174,6 +175,19 @@ class Writer:
                 yield from _some(begin, joined)
                 begin, joined = start, part
         yield from _some(begin, joined)
+
+    def _load_missing(self, prompt: Prompt, name: str, at: int, content: bytes) -> int:
+        """Bring what is missing into RAM; how many bytes were sent. A slow line is told, with how far it is."""
+        loaded, began = 0, time.monotonic()
+        word = began
+        for start, part in self._missing(prompt, at, content):
+            loaded += self._load(prompt, at + start, part)
+            now = time.monotonic()
+            if now - word > self._patience.word:
+                word, rate = now, loaded / 1024 / (now - began)
+                place = f"{(start + len(part)) // 1024:,} of {len(content) // 1024:,} KiB"
+                self._say(f"{name}: {place}, {rate:.1f} KiB a second")
+        return loaded
 
     def _load(self, prompt: Prompt, at: int, content: bytes) -> int:
         """Bring it into RAM; how many bytes were sent: none of a part that is one byte over and over."""

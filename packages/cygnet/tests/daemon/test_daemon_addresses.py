@@ -84,7 +84,7 @@ def elsewhere() -> Iterator[int]:
 
 
 def dial(address: str, there: int) -> None:
-    """A link with an address, the peer's on the other side, and a default route over it."""
+    """A link with an address, the peer's on the other side as PPP names both, and a default route over it."""
     ip("link", "add", "ppp0", "type", "veth", "peer", "name", "eth0", "netns", str(there))
     inside = ("-n", f"/proc/{there}/ns/net")
     subprocess.run(
@@ -92,7 +92,7 @@ def dial(address: str, there: int) -> None:
          "ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up; ip route add default dev eth0"],
         check=True, capture_output=True,
     )  # fmt: skip
-    ip("address", "add", f"{address}/24", "dev", "ppp0")
+    ip("address", "add", address, "peer", "192.0.2.2", "dev", "ppp0")
     ip("link", "set", "ppp0", "up")
     ip("route", "add", "default", "dev", "ppp0")
 

@@ -21,6 +21,7 @@ from cygnet.daemon.host import Nothing
 from cygnet.daemon.lock import LockError
 from cygnet.daemon.settings import Settings
 from cygnet.errors import CygnetError
+from cygnet.ike.timers import Timers
 from cygnet.kernel.interface import Acquire, Expire, KernelError, Mapping
 from cygnet.kernel.sa import SaKey
 
@@ -69,6 +70,7 @@ class Engine:
         self.refuse: Exception | None = None
         self.certificates = self
         self.seen: list[Local] = []
+        self.timers = Timers()
 
     def forget(self) -> None:
         self._called("forget certificates")
