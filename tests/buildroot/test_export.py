@@ -117,6 +117,10 @@ CHANGES = {
         "packages/busybox/busybox.config", "CONFIG_CROND=y", "# CONFIG_CROND is not set",
         "busybox:i486", "board/cygnet/common/busybox/busybox.config", "# CONFIG_CROND is not set",
     ),
+    "a package's file on the box": (
+        "packages/unbound/root.ds", "\n", "\n; more\n",
+        "unbound:i486", "board/cygnet/common/overlay/usr/share/dns/root.ds", "; more",
+    ),
     "daemon": (
         "packages/cygnet/src/cygnet/__init__.py", '"""', '"""More. ',
         "cygnet:i486", "package/cygnet/src/cygnet/__init__.py", '"""More. ',
