@@ -105,18 +105,18 @@ def defconfig(board: Board, packages: Mapping[str, Package]) -> File:
 
 def package_lines(package: Package, prebuilt: bool) -> list[str]:
     """What Buildroot is asked for a package's sake; ``prebuilt``: cryptography comes from Cygnet's store."""
-    return _lines(_filled(package, prebuilt, lambda name: f"{TREE}/{_place(package, name)}"))
+    return _lines(_filled(package, prebuilt, lambda name: f"{TREE}/{_place(package, name)}", lambda _, to: to))
 
 
 def package_files(package: Package) -> dict[str, File]:
     """The files of a package's folder that its lines speak of."""
     found: dict[str, File] = {}
 
-    def take(name: str) -> str:
-        found[_place(package, name)] = File(_named(package, name).read_bytes())
+    def take(name: str, path: str = "") -> str:
+        found[path or _place(package, name)] = File(_named(package, name).read_bytes())
         return name
 
-    _filled(package, False, take)
+    _filled(package, False, take, lambda name, to: take(name, f"{COMMON}/overlay/{to}"))
     return found
 
 
@@ -131,13 +131,13 @@ def symbol(line: str) -> str:
     return found[1] if found else ""
 
 
-def _filled(package: Package, prebuilt: bool, place: Callable[[str], str]) -> str:
+def _filled(package: Package, prebuilt: bool, place: Callable[[str], str], lay: Callable[[str, str], str]) -> str:
     if not package.words.is_file():
         raise CygnetError(
             f"{package.recipe.folder}: nothing says how Buildroot makes {package.recipe.name}; "
             f"write {BUILDROOT} there: docs/buildroot.md"
         )
-    return fill_file(package.words, place=place, prebuilt=prebuilt, **_source(package))
+    return fill_file(package.words, place=place, lay=lay, prebuilt=prebuilt, **_source(package))
 
 
 def _source(package: Package) -> dict[str, str]:

@@ -13,8 +13,11 @@ from builder.buildroot.package_files import package_files as own_package_files
 from builder.buildroot.prebuilt import Prebuilt
 from builder.buildroot.tree import File, defconfig_name, put, read_list
 from builder.plan import Project
+from builder.settings import PROJECT
 
 KERNEL = "linux"
+# How the overlay's scripts are looked at, by Buildroot's check-package as well.
+LINT = ".shellcheckrc"
 TOP = ("external.desc", "Config.in", "external.mk", ".flake8")
 HASHES = ("patches/linux/linux.hash", "patches/linux-headers/linux-headers.hash")
 
@@ -31,6 +34,7 @@ def export(project: Project, out: Path, boards: Sequence[str] = ()) -> Path:
     files: dict[str, File] = {name: fill(name, "builder/buildroot") for name in TOP}
     for board in chosen:
         files |= _board(project, board)
+    files[LINT] = File((PROJECT / LINT).read_bytes())
     files |= _hashes(package(project, KERNEL))
     files |= own_package_files(project.recipes, chosen, Prebuilt(project))
     put(files, out)

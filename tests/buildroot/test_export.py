@@ -117,6 +117,10 @@ CHANGES = {
         "packages/busybox/busybox.config", "CONFIG_CROND=y", "# CONFIG_CROND is not set",
         "busybox:i486", "board/cygnet/common/busybox/busybox.config", "# CONFIG_CROND is not set",
     ),
+    "a package's file on the box": (
+        "packages/unbound/root.ds", "\n", "\n; more\n",
+        "unbound:armv7", "board/cygnet/common/overlay/usr/share/dns/root.ds", "; more",
+    ),
     "daemon": (
         "packages/cygnet/src/cygnet/__init__.py", '"""', '"""More. ',
         "cygnet:i486", "package/cygnet/src/cygnet/__init__.py", '"""More. ',
@@ -132,7 +136,8 @@ CHANGES = {
 def test_what_changes_in_a_folder_changes_in_both_engines(what: str, copy: Path, tmp_path: Path) -> None:
     """Described once: the step of Cygnet's own engine gets another key, and the tree another line."""
     file, old, new, step, exported, shown = CHANGES[what]
-    board = step.partition(":")[2] if step.endswith("kirkwood") else "pc486"
+    named = step.partition(":")[2]
+    board = named if named in BOARDS else "pc486"
     before = project_of(copy, tmp_path / "cache")
     tree = export(before, tmp_path / "tree", (board,))
     assert shown not in (tree / exported).read_text()
@@ -149,10 +154,10 @@ def test_what_changes_in_a_folder_changes_in_both_engines(what: str, copy: Path,
 
 
 def test_a_package_that_a_board_leaves_out_is_asked_for_neither_here_nor_there(copy: Path, tmp_path: Path) -> None:
-    file = copy / "board/pc486/board.toml"
+    file = copy / "board/armv7/board.toml"
     file.write_text('without = ["ppp"]\n' + file.read_text())
-    tree = export(project_of(copy, tmp_path / "cache"), tmp_path / "tree", ("pc486", "mipsel"))
-    assert "BR2_PACKAGE_PPPD=y" not in (tree / "configs/cygnet_pc486_defconfig").read_text()
+    tree = export(project_of(copy, tmp_path / "cache"), tmp_path / "tree", ("armv7", "mipsel"))
+    assert "BR2_PACKAGE_PPPD=y" not in (tree / "configs/cygnet_armv7_defconfig").read_text()
     assert "BR2_PACKAGE_PPPD=y" in (tree / "configs/cygnet_mipsel_defconfig").read_text()
 
 
