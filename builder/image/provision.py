@@ -5,7 +5,6 @@ The image gets its name when it is whole; it is its owner's alone, since a box's
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -15,13 +14,12 @@ from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError, StepFailed
+from builder.full_disk import FULL
 from builder.image.data import Files
 from builder.image.header import beside
 from builder.image.image import medium
 from builder.run import Runner
 
-# What the system says when there is no room left.
-FULL = (errno.ENOSPC, errno.EDQUOT)
 # Less than this is a full disk, whatever a program said when it could not write.
 LEAST = 1 << 16
 

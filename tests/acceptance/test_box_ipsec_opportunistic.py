@@ -244,10 +244,11 @@ def test_who_only_calls(scene: Scene, record_property: Callable[[str, object], N
     """The guide's configuration as it is printed: a first packet waits for its tunnel; who is called is clear-or-private"""
     scene.publish(scene.record(ROAD, "a"), scene.record(scene.b.wan, "b", "--txt", scene.b.wan))
     with scene.watched() as frames:
-        said, _ = scene.a.box.run(ping(scene.b.wan, 1, f"-W {PATIENCE}"), 2 * PATIENCE)
-    first = re.search(r"seq=0 .*time=([\d.]+) ms", said)
+        # The first may be there before its tunnel is whole at the other end.
+        said, _ = scene.a.box.run(ping(scene.b.wan, 30, "-W 20"), PATIENCE)
+    first = re.search(r"seq=(\d+) .*time=([\d.]+) ms", said)
     assert first, f"{said}\n{status(scene.a.box)}"
-    record_property("first packet to encrypted reply, s", f"{float(first[1]) / 1000:.1f}")
+    record_property("first packet to encrypted reply, s", f"{int(first[1]) * 0.3 + float(first[2]) / 1000:.1f}")
     only_esp(frames)
     assert pairs(scene.a.box) == [(scene.a.wan, scene.b.wan)]
     assert pairs(scene.b.box) == [(scene.b.wan, scene.a.wan)]
@@ -344,9 +345,10 @@ def test_a_key_that_changes(scene: Scene) -> None:
     write(b, "/etc/ipsec.secrets", scene.keys["new"].secret + PSK)
     b.text(f"ipsec auto --down clear-or-private#{scene.a.wan}/32", PATIENCE)
     with scene.watched() as frames:
-        assert echo(scene.a, scene.b.wan, 1) == 0
         belongs = "was not made by the private key that belongs to the public key we have for it"
-        scene.a.box.wait_for("logread | grep pluto", lambda text: belongs in text, PATIENCE)
+        again = f"{ping(scene.b.wan)}; logread | grep pluto"
+        said = scene.a.box.wait_for(again, lambda text: belongs in text, PATIENCE)
+        assert "0 packets received" in said
         # A second or third attempt of the caller finds the new one.
         b.text("ipsec secrets", PATIENCE)
         assert answered(scene.a, scene.b.wan)
