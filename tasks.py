@@ -16,8 +16,8 @@ from invoke.tasks import task
 from builder import commands, site_tasks
 from builder.buildroot import tasks as buildroot_tasks
 from builder.errors import CygnetError, Interrupted
-from builder.full_disk import FULL
 from builder.flash.options import Console, Options
+from builder.full_disk import FULL
 from builder.interrupts import terminated_is_interrupted
 from builder.operands import TaskWithFiles
 

@@ -51,14 +51,14 @@ class Engine:
 
     def missing(self, targets: Iterable[Step]) -> list[Step]:
         """The steps that have to be made, what is needed first."""
-        found: dict[str, Step] = {}
+        found: dict[tuple[str, str], Step] = {}
 
         def visit(step: Step) -> None:
-            if step.key in found or self._usable(step):
+            if step.identity in found or self._usable(step):
                 return
             for other in step.before:
                 visit(other)
-            found[step.key] = step
+            found[step.identity] = step
 
         for target in targets:
             visit(target)
@@ -90,10 +90,9 @@ class Engine:
                 raise
 
     def _run(self, steps: Sequence[Step]) -> None:
-        # Not by name: what serves all CPUs may differ from one to the other.
-        by_key = {step.key: step for step in steps}
+        todo = {step.identity: step for step in steps}
         sorter = TopologicalSorter(
-            {key: [other.key for other in step.before if other.key in by_key] for key, step in by_key.items()}
+            {one: [other.identity for other in step.before if other.identity in todo] for one, step in todo.items()}
         )
         sorter.prepare()
         ready: list[Step] = []
@@ -101,7 +100,7 @@ class Engine:
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
                 while sorter.is_active():
-                    ready += [by_key[key] for key in sorter.get_ready()]
+                    ready += [todo[one] for one in sorter.get_ready()]
                     ready.sort(key=self._length)
                     while ready and len(running) < self._jobs:
                         step = ready.pop()
@@ -110,7 +109,7 @@ class Engine:
                     for future in done:
                         step = running.pop(future)
                         future.result()
-                        sorter.done(step.key)
+                        sorter.done(step.identity)
             except KeyboardInterrupt:
                 self._children.stop()
                 raise Interrupted from None

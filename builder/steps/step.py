@@ -68,20 +68,25 @@ class Step:
         return hash_bytes(msgspec.json.encode([self.kind, self.all_inputs]))
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """Name and key: what serves all CPUs has one name, and may differ from one to the other."""
+        return self.name, self.key
+
+    @property
     def before(self) -> tuple[Step, ...]:
         """All that must be there before this step can run."""
         return self.needs + self.uses
 
 
 def walk(targets: Iterable[Step]) -> list[Step]:
-    """All steps that ``targets`` rest on, themselves included, each key once, what is needed first."""
-    seen: dict[str, Step] = {}
+    """All steps that ``targets`` rest on, themselves included, each once, what is needed first."""
+    seen: dict[tuple[str, str], Step] = {}
 
     def visit(step: Step) -> None:
-        if step.key not in seen:
+        if step.identity not in seen:
             for other in step.before:
                 visit(other)
-            seen[step.key] = step
+            seen[step.identity] = step
 
     for target in targets:
         visit(target)
