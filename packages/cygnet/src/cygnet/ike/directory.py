@@ -30,11 +30,17 @@ if TYPE_CHECKING:
 UNAUTHENTICATED = "its answer is not authenticated (DNSSEC), which dnssec=yes demands"
 UNUSABLE = "its records hold no RSA key that can be used"
 REMEDY = ". Put it there (ipsec showhostkey on the peer prints the record), or into the connection's rsasigkey="
+# Of an IKE header (RFC 2408, section 3.1); how many messages of an SA wait at once.
+MESSAGE_ID, MOST_KEPT = slice(20, 24), 32
 _ADDRESSES = (IdType.IPV4_ADDR, IdType.IPV6_ADDR)
 
 
 class Waiting(CygnetError):
     """The DNS has been asked and has not answered yet: the message is to be kept."""
+
+    def __init__(self, missing: set[Question]) -> None:
+        super().__init__("the DNS has not answered yet")
+        self.missing = missing
 
 
 class Directory:
@@ -43,7 +49,7 @@ class Directory:
     def __init__(self, engine: Engine, resolver: Resolver | None) -> None:
         self._engine, self._resolver = engine, resolver
         self._asked: set[tuple[IsakmpSa, Question]] = set()
-        self._kept: dict[IsakmpSa, tuple[bytes, Path]] = {}
+        self._kept: dict[IsakmpSa, dict[bytes, tuple[set[Question], bytes, Path]]] = {}
 
     def keys(self, sa: IsakmpSa, connection: Connection, identity: Identity) -> list[PublicKey]:
         """The public keys of a peer. Raises Waiting; Refused, saying what the DNS lacks."""
@@ -61,13 +67,16 @@ class Directory:
         """To all that is asked. Raises Waiting until they are there."""
         found = {question: self._answer(sa, question) for question in asked}
         known = {question: answer for question, answer in found.items() if answer}
-        if len(known) < len(found):
-            raise Waiting("the DNS has not answered yet")
+        if missing := found.keys() - known.keys():
+            raise Waiting(missing)
         return known
 
-    def keep(self, sa: IsakmpSa, packet: bytes, path: Path) -> None:
-        """The message that has to wait, the latest of an SA."""
-        self._kept[sa] = (packet, path)
+    def keep(self, sa: IsakmpSa, packet: bytes, path: Path, missing: set[Question]) -> None:
+        """A message that has to wait, the latest of its id; of too many the oldest comes again by itself."""
+        kept = self._kept.setdefault(sa, {})
+        kept[packet[MESSAGE_ID]] = (missing, packet, path)
+        if len(kept) > MOST_KEPT:
+            del kept[next(iter(kept))]
 
     def forget(self, sa: IsakmpSa) -> None:
         """Nothing of it waits any more."""
@@ -89,12 +98,17 @@ class Directory:
         found.append(answer)
         if (sa, question) in self._asked:
             self._asked.discard((sa, question))
-            self._engine.timers.at(self._engine.now, partial(self._resume, sa))
+            self._engine.timers.at(self._engine.now, partial(self._resume, sa, question))
 
-    def _resume(self, sa: IsakmpSa) -> None:
-        kept = self._kept.pop(sa, None)
-        if kept:
-            self._engine.receive(*kept, self._engine.now)
+    def _resume(self, sa: IsakmpSa, question: Question) -> None:
+        kept = self._kept.get(sa, {})
+        for number, (missing, packet, path) in list(kept.items()):
+            missing.discard(question)
+            if not missing:
+                kept.pop(number, None)
+                self._engine.receive(packet, path, self._engine.now)
+        if not kept:
+            self.forget(sa)
 
 
 def questions(identity: Identity) -> list[Question]:

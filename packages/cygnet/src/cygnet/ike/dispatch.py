@@ -153,9 +153,9 @@ def _main_mode(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes, path
     except Malformed:
         sa.path = sa.path if sa.established else before
         raise
-    except Waiting:
+    except Waiting as wait:
         sa.path = before
-        engine.directory.keep(sa, packet, path)
+        engine.directory.keep(sa, packet, path, wait.missing)
     except CygnetError as error:
         sa.path = sa.path if sa.established else before
         _main_mode_refused(engine, sa, main, error)
@@ -185,11 +185,11 @@ def _quick_mode(engine: Engine, sa: IsakmpSa, header: Header, packet: bytes) -> 
         quick = QuickResponder(engine, sa, sa.live, header.message_id)
     try:
         quick.receive(header, packet)
-    except Waiting:
+    except Waiting as wait:
         # It comes again as if it came for the first time.
         sa.message_ids.pop(header.message_id, None)
         engine.children.forget(quick)
-        engine.directory.keep(sa, packet, engine.arrived or sa.path)
+        engine.directory.keep(sa, packet, engine.arrived or sa.path, wait.missing)
     except CygnetError as error:
         # What is malformed may be forged, unless it was kept: then its hash was right, and it must not keep its place.
         kept = quick.state == "STATE_QUICK_R0" and quick in engine.children.quick_modes(sa)
