@@ -95,6 +95,20 @@ def test_gateways_serve_the_hosts_behind_them_pair_by_pair(rsa_keys: Keys) -> No
     assert meet(west, CLIENT, "10.2.0.7") == "clear"
 
 
+def test_pairs_that_begin_at_once_wait_for_the_dns_side_by_side(rsa_keys: Keys) -> None:
+    """Given two gateways with a tunnel, when 20 hosts call one more each in one moment, then no quick mode is sent again."""
+    names = delegated(rsa_keys)
+    servers = [f"10.2.0.{number}" for number in range(10, 30)]
+    for server in servers:
+        names.records[reverse(server), "TXT"] = [delegation(EAST, rsa_keys[1])]
+    network, west, east = street(rsa_keys, names, clients=True)
+    meet(west, CLIENT, SERVER)
+    for server in servers:
+        west.traffic(CLIENT, server)
+    network.run(2.0)
+    assert all(protected(west, east, CLIENT, server) for server in servers)
+
+
 def test_two_gateways_serve_hundreds_of_pairs_a_minute(rsa_keys: Keys) -> None:
     network, west, east = street(rsa_keys, delegated(rsa_keys), clients=True)
     hosts = [f"10.2.0.{number}" for number in range(250)]
