@@ -15,6 +15,7 @@ NOT_ASKED_FOR = {
     **{f"udhcpd{number}": "there is one LAN" for number in range(2, 9)},
     "ntpd": "no time server is set, and no DHCP server named one",
     "udhcpd": "LAN_DHCP is empty",
+    "unbound": "DNSSEC is not box",
 }
 STEADY_SECONDS = 5
 
