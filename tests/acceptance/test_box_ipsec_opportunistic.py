@@ -352,7 +352,8 @@ def test_a_key_that_changes(scene: Scene) -> None:
         # A second or third attempt of the caller finds the new one.
         b.text("ipsec secrets", PATIENCE)
         assert answered(scene.a, scene.b.wan)
-    only_esp(frames)
+    # Hosts that were refused in an earlier story may be heard in the clear meanwhile.
+    assert not [frame for frame in frames if frame.kind == "icmp" and set(frame.ends) == {scene.a.wan, scene.b.wan}]
     assert peer in pairs(scene.a.box)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from whole_boards import leave_nothing_out
 
 from builder.plan import Plan, Project
 from builder.progress import Lines
@@ -141,6 +142,7 @@ def toy(tmp_path: Path) -> Toy:
     patch.write_text("--- a/alpha.c\n+++ b/alpha.c\n@@ -1 +1 @@\n-int main;\n+int more;\n")
     write_lock(root / "packages/sources.lock", {name: _source(name, cache) for name in ("alpha", "beta")})
     shutil.copytree(PROJECT / "board/pc486", root / "board" / BOARD)
+    leave_nothing_out(root / "board")
     shutil.rmtree(root / "board" / BOARD / "overlay", ignore_errors=True)
     (root / "overlay/etc").mkdir(parents=True)
     (root / "overlay/etc/hostname").write_text("box\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from graph_project import Silent
+from whole_boards import leave_nothing_out
 
 from builder.errors import CygnetError
 from builder.image.publish import publish
@@ -69,6 +70,7 @@ def project(tmp_path: Path) -> Settings:
     """A copy of the project to add folders to; its cache borrows the user's downloads and trees."""
     for folder in ("packages", "board", "overlay"):
         shutil.copytree(PROJECT / folder, tmp_path / "project" / folder)
+    leave_nothing_out(tmp_path / "project/board")
     add_package(tmp_path / "project/packages", "hello", HELLO, {"hello.c": HELLO_C})
     cache = borrowed(tmp_path / "cache", "downloads", "trees", "zig")
     return Settings(cache, tmp_path / "project", tmp_path / "images")
