@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,6 +66,14 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(buildroot, external, Build(project, BOARD, make, output))
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """It interrupts, also where the tests were started in the background, whose shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def running(word: str) -> list[str]:
     """The processes whose command line has that word."""
     found = []
@@ -120,7 +129,7 @@ def test_a_package_that_fails_is_shown_and_the_next_call_goes_on(
 
 
 def test_an_interrupted_build_goes_on_and_is_not_patched_twice(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    bench: Bench, capsys: pytest.CaptureFixture[str], ctrl_c: None
 ) -> None:
     (bench.buildroot / "hang").write_text("linux\n")
     half, alive = bench.output / "build/linux-6.18.7/unpacked", list[str]()
