@@ -128,8 +128,9 @@ def test_a_package_that_fails_is_shown_and_the_next_call_goes_on(
     assert "interrupted" not in shown, "what was fetched and not begun yet is whole"
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupted_build_goes_on_and_is_not_patched_twice(
-    bench: Bench, capsys: pytest.CaptureFixture[str], ctrl_c: None
+    bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (bench.buildroot / "hang").write_text("linux\n")
     half, alive = bench.output / "build/linux-6.18.7/unpacked", list[str]()
