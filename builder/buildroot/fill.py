@@ -12,17 +12,17 @@ from builder.errors import RecipeError
 from builder.settings import VERSION
 
 FOLDER = Path(__file__).with_name("templates")
-OPTIONS = {
-    "undefined": jinja2.StrictUndefined,
-    "trim_blocks": True,
-    "lstrip_blocks": True,
-    "keep_trailing_newline": True,
-}
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    found = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), **OPTIONS)  # type: ignore[arg-type] # noqa: S701
+    found = jinja2.Environment(  # noqa: S701
+        loader=jinja2.FileSystemLoader(FOLDER),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     found.globals |= {"name": NAME, "version": VERSION, "tree": TREE, "tree_shell": TREE_SHELL}
     return found
 

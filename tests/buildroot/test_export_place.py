@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("make", REFUSED, ids=lambda make: make.__name__)
-def test_what_is_not_ours_is_refused_and_stays_as_it_is(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_not_ours_is_refused_and_stays_as_it_is(make: Callable[[Path], None], tmp_path: Path) -> None:
     out = tmp_path / "tree"
     make(out)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
