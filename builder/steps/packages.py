@@ -103,10 +103,10 @@ class Factory:
             "recipe": recipe.content,
             "code": hash_files(*CODE, *recipe.helpers),
             "epoch": str(EPOCH),
-            "compiler": f"{zig.identity(self.board.cpu)} {host.identity()}",
             "tools": group_identity(self.tool_archive, self._tools(package)),
         }
         if package.per != "all":
+            inputs["compiler"] = f"{zig.identity(self.board.cpu)} {host.identity()}"
             inputs["cpu"] = hash_bytes(msgspec.json.encode(self.board.cpu))
         if package.per == "board":
             inputs["board"] = hash_bytes(msgspec.json.encode(self.board.kernel))
