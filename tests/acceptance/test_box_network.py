@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from keying import write
-from offices import NETWORK, PATIENCE, POLICY, wan_of
+from keying import CONFIGURATION, SECRETS, conn, forget, start, take_over, write
+from offices import NETWORK, PATIENCE, PATTERN, POLICY, Side, read_sas, wan_of
 
 from builder.smoke.box import Box
 from builder.smoke.capture import Capture, Frame, holds
@@ -27,6 +27,7 @@ SERVER = Path(__file__).parent / "on_target/pppoe_server.py"
 PROVIDER, FIRST, SECOND = "203.0.113.1", "203.0.113.9", "203.0.113.10"
 USER, PASSWORD = "shop@isp.example", 'open "se\\same" #1'
 LOG_PORT = 5140
+PID = "cat /run/pluto/pluto.pid"
 # What no town is: six hours less a quarter.
 ZONE, OFFSET = "<+0545>-5:45", "+0545"
 PRINTER, PRINTER_ADDRESS = "52:54:00:c9:20:10", "10.20.0.10"
@@ -65,6 +66,10 @@ log.bind(("", {LOG_PORT}))
 while True:
     print(log.recv(2000).decode(), flush=True)
 """
+# The box is known by its name, wherever it is; the provider is the other end.
+TUNNEL = ("rightid=@shop", "authby=secret", "keyingtries=%forever")
+AT_PROVIDER = conn("redial", f"left={PROVIDER}", "right=%any", *TUNNEL, "auto=add", lans=False)
+AT_BOX = conn("redial", f"left={PROVIDER}", "right=%defaultroute", *TUNNEL, "auto=start", lans=False)
 # 802.1Q, and PPPoE in it.
 VLAN_7, VLAN_20, SESSION = b"\x81\x00\x00\x07", b"\x81\x00\x00\x14", b"\x88\x64"
 # The option of a SYN that says which segments its sender takes.
@@ -97,6 +102,16 @@ class Shop:
     def online(self, address: str) -> None:
         """Wait until the box has this address on its WAN."""
         self.box.wait_for("ip -4 address show dev ppp0", lambda said: f"inet {address} " in said, PATIENCE)
+
+    def tunnelled(self, address: str) -> None:
+        """Wait until both ends have a tunnel between the provider and this address, and no other."""
+        ends = {address, PROVIDER}
+        for box in (self.box, self.other):
+            box.wait_for(
+                "ip xfrm state count",
+                lambda _, box=box: [{sa.source, sa.destination} for sa in read_sas(box)] == [ends, ends],
+                PATIENCE,
+            )
 
 
 @contextlib.contextmanager
@@ -146,6 +161,20 @@ def shop(boxes: dict[str, Box], capture: Capture) -> Iterator[Shop]:
         box.text("cp -a /root/cygnet/. /etc/cygnet/")
         box.text("rm -r /root/cygnet /etc/cygnet/leases /etc/cygnet/pppoe /etc/TZ && sync")
         box.restart("reboot")
+
+
+@pytest.fixture
+def tunnel(shop: Shop) -> Iterator[None]:
+    """A tunnel between the box and the provider, which the box brings up as soon as it can."""
+    sides = [(Side(shop.other, 2), AT_PROVIDER), (Side(shop.box, 1), AT_BOX)]
+    for side, connection in sides:
+        take_over(side)
+        write(side.box, CONFIGURATION, f"version 2\n{connection}", "644")
+        write(side.box, SECRETS, ': PSK "correct horse battery staple"\n')
+        start(side)
+    yield
+    for side, _ in sides:
+        forget(side)
 
 
 def tagged(frames: list[Frame], vlan: bytes) -> list[Frame]:
@@ -223,13 +252,20 @@ def test_the_time_zone_is_everybodys(shop: Shop) -> None:
     assert f"TZ={ZONE}" in services.splitlines()
 
 
+@pytest.mark.usefixtures("tunnel")
 def test_the_provider_hangs_up(shop: Shop) -> None:
-    """When the provider hangs up, the box says so, calls again by itself, and goes on from the address it then gets"""
+    """When the provider hangs up, the box says so, calls again by itself, and its tunnel is up from the next address"""
     shop.online(FIRST)
+    shop.tunnelled(FIRST)
+    daemon = shop.box.text(PID)
     shop.other.text("killall pppd")
     said = shop.box.wait_for("box status", lambda text: "pppoe: down" in text, PATIENCE)
     assert "problem: PPPoE on" in said
     shop.online(SECOND)
     assert f"default via {PROVIDER} dev ppp0" in shop.box.text("ip route")
-    assert "3 packets received" in shop.box.text(f"ping -c 3 {PROVIDER}")
     assert "pppoe: up" in shop.box.run("box status", PATIENCE)[0]
+    shop.tunnelled(SECOND)
+    mark = shop.wire.mark()
+    assert "3 packets received" in shop.box.text(f"ping -c 3 -p a5 {PROVIDER}")
+    assert not holds(shop.wire.since(mark), PATTERN)
+    assert shop.box.text(PID) == daemon
