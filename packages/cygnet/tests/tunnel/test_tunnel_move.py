@@ -65,6 +65,28 @@ def test_a_host_itself_keeps_its_trap_until_its_new_address_has_one() -> None:
         Gate().tunnels.route(at(alone, ""))
 
 
+def sources(gate: Gate) -> list[str]:
+    """For what traffic of ours routes were set."""
+    return [str(call.span.ours) for call in gate.updown.occasions if call.verb == "route"]
+
+
+def test_the_route_of_a_host_follows_its_address() -> None:
+    """It names the address, and the kernel takes it away with that."""
+    gate, alone = Gate(), connection("", "10.2.0.0/24")
+    gate.tunnels.route(alone)
+    gate.tunnels.relay()
+    gate.tunnels.move(at(alone, "192.0.2.9"))
+    gate.tunnels.relay()
+    assert sources(gate) == ["192.0.2.1/32", "192.0.2.1/32", "192.0.2.9/32"]
+    new = at(alone, "192.0.2.10")
+    gate.up(child(new, 1))
+    assert sources(gate)[3:] == ["192.0.2.10/32"]
+    assert "unroute" not in gate.verbs
+    gate.tunnels.route(NET)
+    gate.tunnels.relay()
+    assert "10.1.0.0/24" not in sources(gate)[5:]
+
+
 def test_another_link_with_an_ipsec_interface_of_its_own() -> None:
     gate = Gate(if_ids=TWO_LINKS)
     gate.tunnels.route(NET)

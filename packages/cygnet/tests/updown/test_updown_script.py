@@ -17,7 +17,7 @@ NEAR = "192.0.2.0/24"
 PLAYER = f"""#!/bin/sh
 case "$*" in *" proto kernel") case $* in *" {NEAR} "*) echo "{NEAR} dev eth0 scope link" ;; esac; exit ;; esac
 echo "${{0##*/}} $*" >> "$NOTES"
-case "$3" in get) echo "10.2.0.0 via 192.0.2.253 dev eth0 src 192.0.2.1 uid 0"; echo "    cache via nowhere" ;; esac
+case "$3 $4" in "get 192.0.2.1" | "get 2001:db8:1::1") echo "local $4 dev lo src $4 uid 0" ;; get*) echo "10.2.0.0 via 192.0.2.253 dev eth0 src 192.0.2.1 uid 0"; echo "    cache via nowhere" ;; esac
 case " $* " in *" $BROKEN "*) echo "RTNETLINK answers: Invalid argument" >&2; exit 2 ;; esac
 """
 FACTS = {
@@ -65,9 +65,40 @@ def box(request: pytest.FixtureRequest, tmp_path: Path) -> Box:
 
 
 SIX = {"PEER_CLIENT": "2001:db8:2::/64", "MY_CLIENT": "2001:db8:1::/64"}
+HOSTS = {"MY_CLIENT": "192.0.2.1/32", "PEER_CLIENT": "192.0.2.2/32"}
 ROUTES = [
     ("route-client", {}, ["ip -4 route replace 10.2.0.0/24 dev ipsec0"]),
-    ("route-host", {"PEER_CLIENT": "192.0.2.2/32"}, ["ip -4 route replace 192.0.2.2/32 dev ipsec0"]),
+    (
+        "route-host",
+        HOSTS,
+        [
+            "ip -4 route get 192.0.2.1",
+            "ip -4 route replace 192.0.2.2/32 dev ipsec0 metric 1",
+            "ip -4 route replace 192.0.2.2/32 dev ipsec0 src 192.0.2.1",
+        ],
+    ),
+    (
+        "route-host",
+        HOSTS | {"METRIC": "7", "MTU": "1400"},
+        [
+            "ip -4 route get 192.0.2.1",
+            "ip -4 route replace 192.0.2.2/32 dev ipsec0 metric 8 mtu 1400",
+            "ip -4 route replace 192.0.2.2/32 dev ipsec0 src 192.0.2.1 metric 7 mtu 1400",
+        ],
+    ),
+    ("unroute-host", HOSTS, ["ip -4 route del 192.0.2.2/32 dev ipsec0"] * 2),
+    # An address that this box does not have: it is gone, or behind the box.
+    (
+        "route-client",
+        {"MY_CLIENT": "10.1.0.7/32"},
+        ["ip -4 route get 10.1.0.7", "ip -4 route replace 10.2.0.0/24 dev ipsec0"],
+    ),
+    (
+        "route-host-v6",
+        SIX | {"MY_CLIENT": "2001:db8:1::1/128"},
+        ["ip -6 route get 2001:db8:1::1", "ip -6 route replace 2001:db8:2::/64 dev ipsec0 src 2001:db8:1::1"],
+    ),
+    ("route-client-v6", SIX | {"MY_CLIENT": "2001:db8::/32"}, ["ip -6 route replace 2001:db8:2::/64 dev ipsec0"]),
     ("route-client-v6", SIX, ["ip -6 route replace 2001:db8:2::/64 dev ipsec0"]),
     ("route-client", SIX, ["ip -6 route replace 2001:db8:2::/64 dev ipsec0"]),
     ("route-client-v6", {}, ["ip -4 route replace 10.2.0.0/24 dev ipsec0"]),
@@ -90,7 +121,7 @@ ROUTES = [
         {"PEER_CLIENT": "::/0", "MY_CLIENT": "2001:db8::/64"},
         ["ip -6 route del ::/1 dev ipsec0", "ip -6 route del 8000::/1 dev ipsec0"],
     ),
-    ("unroute-client", {}, ["ip -4 route del 10.2.0.0/24 dev ipsec0"]),
+    ("unroute-client", {}, ["ip -4 route del 10.2.0.0/24 dev ipsec0"] * 2),
     ("route-host", {"CONN_TYPE": "transport", "INTERFACE": "eth0"}, []),
     ("unroute-host", {"CONN_TYPE": "transport", "INTERFACE": "eth0"}, []),
     (

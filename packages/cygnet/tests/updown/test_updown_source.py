@@ -1,4 +1,7 @@
-"""leftsourceip=: with this machine's `ip`, the address that the route names is this box's, and goes with the last route."""
+"""With this machine's `ip`: which address this box has in a tunnel.
+
+leftsourceip= is this box's, and goes with the last route.  A tunnel for one of its addresses has that one.
+"""
 
 from collections.abc import Iterator
 
@@ -54,3 +57,27 @@ def test_an_address_that_a_card_has_stays_there(box: OwnNamespace) -> None:
     box.call("unroute-client", MY_SOURCEIP="10.1.0.1")
     assert addresses(box) == []
     assert "10.1.0.1/24" in box.output("ip", "address", "show", "dev", "inside")
+
+
+HOSTS = {"MY_CLIENT": "192.0.2.1/32", "PEER_CLIENT": "192.0.2.2/32"}
+
+
+def source(box: OwnNamespace, destination: str) -> str:
+    """The address that this box sends with, and where."""
+    return box.output("ip", "route", "get", destination).splitlines()[0].partition(" uid")[0].strip()
+
+
+def test_a_tunnel_of_the_box_itself_has_its_address_and_not_an_earlier_cards(box: OwnNamespace) -> None:
+    box.output("ip", "link", "add", "wan", "type", "veth", "peer", "name", "wan-far")
+    box.output("ip", "address", "add", "192.0.2.1/24", "dev", "wan")
+    box.output("ip", "link", "set", "wan", "up")
+    for _ in range(2):
+        box.call("route-host", **HOSTS)
+        assert source(box, "192.0.2.2") == "192.0.2.2 dev ipsec0 src 192.0.2.1"
+    box.output("ip", "address", "del", "192.0.2.1/24", "dev", "wan")
+    assert " dev ipsec0 " in source(box, "192.0.2.2")
+    box.output("ip", "address", "add", "192.0.2.9/24", "dev", "wan")
+    box.call("route-host", **HOSTS | {"MY_CLIENT": "192.0.2.9/32"})
+    assert source(box, "192.0.2.2") == "192.0.2.2 dev ipsec0 src 192.0.2.9"
+    box.call("unroute-host", **HOSTS)
+    assert "ipsec0" not in box.output("ip", "route")

@@ -108,7 +108,7 @@ class Tunnels:
             if (route.routed and route.if_id) or _is_for_strangers(route):
                 # The doors are at interfaces, which may be others of the same name by now.
                 self._attempt(partial(self._again, route))
-            if route.routed and route.connection.type is Type.PASSTHROUGH:
+            if route.routed and (route.connection.type is Type.PASSTHROUGH or (route.if_id and _is_one(route.span))):
                 self._attempt(partial(self._call, "route", route))
 
     def inbound(self, child: ChildSa) -> None:
@@ -382,7 +382,7 @@ class Tunnels:
         before = route.routed
         if route.connection.there.strangers:
             return
-        if before and before.theirs.holds(route.span.theirs):
+        if before and before.theirs.holds(route.span.theirs) and not _other_source(before, route.span):
             return
         self._call("prepare", route, peer_id)
         self._call("route", route, peer_id)
@@ -412,6 +412,15 @@ def _is_open(connection: Connection) -> bool:
 def _is_for_strangers(route: Route) -> bool:
     """Whether it is no pair of hosts, but what pairs are made of."""
     return route.connection.there.strangers and not route.instance
+
+
+def _is_one(span: Span) -> bool:
+    """Whether it is one address of ours, which the updown script then names in the route."""
+    return span.ours.network.num_addresses == 1
+
+
+def _other_source(before: Span, now: Span) -> bool:
+    return _is_one(before) and _is_one(now) and before.ours.network != now.ours.network
 
 
 def _place(route: Route, before: Route) -> None:
