@@ -79,8 +79,11 @@ def read_list(folder: Path) -> dict[str, str] | None:
             f"--out={folder} is neither empty nor a tree that ./inv buildroot export made (it has no {LIST}): "
             "name another folder"
         )
-    pairs = (line.split("\t") for line in file.read_text().splitlines() if not line.startswith("#"))
-    return {path: mark for path, mark in pairs if _is_below(path)}
+    try:
+        pairs = [line.split("\t") for line in file.read_text().splitlines() if not line.startswith("#")]
+        return {path: mark for path, mark in pairs if _is_below(path)}
+    except ValueError:
+        raise CygnetError(f"{file} is damaged: take it back, or name another folder with --out") from None
 
 
 def _is_below(path: str) -> bool:

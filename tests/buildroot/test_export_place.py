@@ -128,3 +128,12 @@ def test_a_list_cannot_name_files_outside_the_tree(tmp_path: Path) -> None:
     (out / LIST).write_text((out / LIST).read_text() + f"../precious\tx\n{outside}\tx\n")
     put(FILES, out)
     assert outside.read_text() == "precious"
+
+
+def test_a_damaged_list_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+    put(FILES, tmp_path)
+    for damage in (b"Config.in\n", b"\xff\t\xff\n"):
+        (tmp_path / LIST).write_bytes(damage)
+        with pytest.raises(CygnetError, match="cygnet.list is damaged: take it back, or name another folder with --out"):
+            put({"new": File(b"")}, tmp_path)
+        assert not (tmp_path / "new").exists()
