@@ -134,6 +134,8 @@ def test_a_damaged_list_is_told_and_nothing_is_written(tmp_path: Path) -> None:
     put(FILES, tmp_path)
     for damage in (b"Config.in\n", b"\xff\t\xff\n"):
         (tmp_path / LIST).write_bytes(damage)
-        with pytest.raises(CygnetError, match="cygnet.list is damaged: take it back, or name another folder with --out"):
+        with pytest.raises(
+            CygnetError, match="cygnet.list is damaged: take it back, or name another folder with --out"
+        ):
             put({"new": File(b"")}, tmp_path)
         assert not (tmp_path / "new").exists()

@@ -125,6 +125,19 @@ def test_buildroot_shows_our_packages_and_what_they_depend_on(
     assert make(tree, outputs[board][0], "check-dependencies").returncode == 0
 
 
+@pytest.mark.skipif(
+    not shutil.which("dot"), reason="Buildroot draws with dot (package graphviz), which is not installed"
+)
+def test_buildroot_draws_what_depends_on_what(tree: Path, outputs: dict[str, tuple[Path, str]]) -> None:
+    done = make(tree, outputs["pc486"][0], "graph-depends")
+    assert done.returncode == 0, done.stdout + done.stderr
+    graphs = outputs["pc486"][0] / "graphs"
+    drawn = (graphs / "graph-depends.dot").read_text()
+    for edge in ("_cygnet -> _python3", "_pythoncygnetsite -> _cygnet", "_cygnetcryptography -> _pythoncffi"):
+        assert edge in drawn, drawn
+    assert (graphs / "graph-depends.pdf").stat().st_size
+
+
 def test_kernel_and_busybox_begin_with_nothing(tree: Path, outputs: dict[str, tuple[Path, str]]) -> None:
     done = make(
         tree, outputs["pc486"][0], "printvars", "VARS=LINUX_KCONFIG_DEFCONFIG LINUX_MAKE_ENV BUSYBOX_KCONFIG_DEFCONFIG"
