@@ -27,6 +27,8 @@ from builder.settings import PROJECT
 BUILDROOT = Path(os.environ.get("CYGNET_BUILDROOT") or "nowhere")
 EXAMPLE = "beaglebone"
 BOARDS = [*board_names(PROJECT / "board"), EXAMPLE]
+# What a package waits for in Buildroot, each of which takes an hour to build.
+BEFORE = ("FINAL_", "FINAL_ALL_", "FINAL_DOWNLOAD_", "FINAL_EXTRACT_", "FINAL_PATCH_")
 ASKED = re.compile(r"(?:# )?BR2_\w+(?:=.*| is not set)")
 pytestmark = pytest.mark.skipif(
     not (BUILDROOT / "package").is_dir(), reason="CYGNET_BUILDROOT names no folder with a Buildroot"
@@ -172,3 +174,35 @@ def test_packages_of_ours_unpack(package: str, tree: Path, outputs: dict[str, tu
     (build,) = (output / "build").glob(f"{package}-[0-9]*")
     assert (build / "LICENSE").is_file()
     assert list(build.glob("src/*/__init__.py"))
+
+
+def test_what_no_cpu_changes_is_built_and_installed(
+    tree: Path, outputs: dict[str, tuple[Path, str]], tmp_path: Path
+) -> None:
+    """By Buildroot's rules; this machine's Python and time zones stand in for those that it would build before."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (tmp_path / "bin/python3").chmod(0o755)
+    (tmp_path / "share/zoneinfo").mkdir(parents=True)
+    (tmp_path / "share/zoneinfo/posix").symlink_to("/usr/share/zoneinfo")
+    none_before = [f"{package}_{kind}DEPENDENCIES=" for package in ("CYGNET", "PYTHON_CYGNET_SITE") for kind in BEFORE]
+    output = outputs["pc486"][0]
+    steps = ("cygnet-install-target", "python-cygnet-site-install-target")
+    done = make(tree, output, *steps, *none_before, f"HOST_DIR={tmp_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    target = output / "target"
+    (modules,) = target.glob("usr/lib/python3.*/site-packages")
+    assert (target / "usr/lib/python3/dist-packages").resolve() == modules
+    assert os.access(target / "usr/sbin/ipsec", os.X_OK)
+    assert os.access(target / "usr/lib/ipsec/_updown", os.X_OK)
+    assert "Europe/Berlin CET-1CEST" in (modules / "cygnet_site/timezones").read_text()
+    assert not (modules / "cygnet_site/templates").exists()
+    used = "from cygnet_site import compiled; from cygnet.cli import commands; print(compiled.__file__)"
+    said = subprocess.run(
+        [sys.executable, "-B", "-P", "-c", used],
+        env={"PYTHONPATH": str(modules)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == str(modules / "cygnet_site/compiled.py")
