@@ -1,4 +1,4 @@
-"""The TFTP server: one content, one name, one address, whatever is thrown at it."""
+"""The TFTP server: what is offered, by its name, to one address, whatever is thrown at it."""
 
 from __future__ import annotations
 
@@ -27,22 +27,31 @@ def asked(*words: str) -> bytes:
 def test_a_file_arrives(size: int, options: bytes) -> None:
     content = random.Random(size).randbytes(size)  # noqa: S311
     with Server(HOST, HOST, 0) as server:
-        server.offer("a.img", content)
+        server.offer({"a.img": content})
         assert fetch(server.port, "a.img", options) == content
 
 
 def test_one_after_the_other() -> None:
     with Server(HOST, HOST, 0) as server:
         for content in (b"first", b"second" * 1000):
-            server.offer("a.img", content)
+            server.offer({"a.img": content})
             assert fetch(server.port, "a.img") == content
 
 
 @pytest.mark.parametrize("name", ["b.img", "", "../a.img", "/etc/passwd", "A.IMG"])
 def test_no_other_name(name: str) -> None:
     with Server(HOST, HOST, 0) as server:
-        server.offer("a.img", b"content")
+        server.offer({"a.img": b"content"})
         assert fetch(server.port, name) is None
+
+
+def test_several_contents_by_their_names() -> None:
+    with Server(HOST, HOST, 0) as server:
+        server.offer({"/kernel": b"kernel", "/initramfs": b"image" * 1000})
+        assert fetch(server.port, "/initramfs") == b"image" * 1000
+        assert fetch(server.port, "/kernel") == b"kernel"
+        assert fetch(server.port, "kernel") is None
+        assert server.asked == {"/initramfs", "/kernel"}
 
 
 def test_nothing_before_something_is_offered() -> None:
@@ -52,7 +61,7 @@ def test_nothing_before_something_is_offered() -> None:
 
 def test_nobody_but_the_board() -> None:
     with Server(HOST, "127.0.0.9", 0) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        server.offer("a.img", b"content")
+        server.offer({"a.img": b"content"})
         stranger.settimeout(0.3)
         stranger.sendto(asked("a.img", "octet"), (HOST, server.port))
         with pytest.raises(TimeoutError):
@@ -61,7 +70,7 @@ def test_nobody_but_the_board() -> None:
 
 def test_nobody_can_write() -> None:
     with Server(HOST, HOST, 0) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as board:
-        server.offer("a.img", b"content")
+        server.offer({"a.img": b"content"})
         board.settimeout(5)
         board.sendto(b"\0\2a.img\0octet\0", (HOST, server.port))
         assert board.recv(600)[:4] == b"\0\5\0\4"
@@ -69,7 +78,7 @@ def test_nobody_can_write() -> None:
 
 def test_a_lost_answer_is_sent_again() -> None:
     with Server(HOST, HOST, 0) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as board:
-        server.offer("a.img", b"content")
+        server.offer({"a.img": b"content"})
         board.settimeout(10)
         board.sendto(asked("a.img", "octet"), (HOST, server.port))
         assert board.recv(600) == board.recv(600) == b"\0\3\0\1content"

@@ -1,4 +1,4 @@
-"""A TFTP server for one board: it hands out one content under one name, to one address, and writes nothing.
+"""A TFTP server for one board: it hands out a few contents by their names, to one address, and writes nothing.
 
 RFC 1350 with the options of RFC 2347: blksize (RFC 2348), timeout and tsize (RFC 2349).  `Transfer` is the protocol
 without a socket; `Server` has the sockets, in a thread of its own.  One transfer at a time: who asks again begins anew.
@@ -11,6 +11,7 @@ import selectors
 import socket
 import struct
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from builder.errors import CygnetError
@@ -111,11 +112,12 @@ def _agree(asked: dict[str, str], size: int) -> dict[str, str]:
 
 
 class Server:
-    """The server: ``listen`` is our address, ``board`` the only one that is answered."""
+    """The server: ``listen`` is our address, ``board`` the only one that is answered; ``asked``: what was asked for."""
 
     def __init__(self, listen: str, board: str, port: int = PORT) -> None:
         self._board = board
-        self._offer: tuple[str, bytes] = ("", b"")
+        self._offer: Mapping[str, bytes] = {}
+        self.asked: set[str] = set()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind((listen, port))
@@ -141,9 +143,9 @@ class Server:
         for each in (self._socket, self._wake, self._woken, self._selector):
             each.close()
 
-    def offer(self, name: str, content: bytes) -> None:
-        """What can be had from now on, and nothing else."""
-        self._offer = (name, content)
+    def offer(self, contents: Mapping[str, bytes]) -> None:
+        """What can be had from now on, by its name, and nothing else."""
+        self._offer = contents
 
     def _serve(self) -> None:
         while True:
@@ -162,15 +164,16 @@ class Server:
         # A request that comes twice: its answer is on its way.
         if self._session and self._session.peer == peer:
             return
-        name, content = self._offer
         try:
             request = read_request(packet)
         except Unreadable as reason:
             self._tell(error(ILLEGAL, str(reason)), peer)
             return
-        if request.name != name:
+        content = self._offer.get(request.name)
+        if content is None:
             self._tell(error(NOT_FOUND, "no such file"), peer)
             return
+        self.asked.add(request.name)
         self._end_session()
         self._session = _Session(self._socket.getsockname()[0], peer, Transfer(content, request.options))
         self._selector.register(self._session.socket, selectors.EVENT_READ, self._answered)

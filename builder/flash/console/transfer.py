@@ -106,7 +106,7 @@ class Tftp:
 
     def load(self, prompt: Prompt, address: int, content: bytes) -> None:
         """See Transfer."""
-        self._server.offer(NAME, content)
+        self._server.offer({NAME: content})
         try:
             prompt.run(f"tftpboot {address:#x} {NAME}")
         except Refused as refused:
