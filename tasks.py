@@ -115,6 +115,7 @@ def box(_: Context, name: str, board: str = DEFAULT_BOARD) -> None:
         "speed": "console: the line's speed in bit/s (default: the board's console's)",
         "reboot": "console: restart a Linux that runs on the board",
         "only-start": "console: write nothing, start the box and wait until it is up",
+        "mac": "console, comBIOS: the board's Ethernet address (default: whoever asks first by PXE)",
     }
 )
 @told
@@ -135,13 +136,14 @@ def flash(
     speed: int = 0,
     reboot: bool = False,
     only_start: bool = False,
+    mac: str = "",
 ) -> None:
     """Put a board's image on a card in a reader or into a file, or on a board behind its serial console.
 
     An image for another board is refused, as is a disk that is in use, not removable or larger than 64 GiB. Shows what
     will be overwritten and asks; reads back what was written. The same command goes on where another was interrupted.
     """
-    console = Console(address, server, gateway, seen_as, ymodem, speed, reboot, only_start)
+    console = Console(address, server, gateway, seen_as, ymodem, speed, reboot, only_start, mac)
     commands.flash(board, image, to, Options(keep_data, yes, any_size, fixed_disk, console))
 
 

@@ -12,7 +12,8 @@ class Console:
     ``address``: the board's while it is flashed, with its network (192.168.77.1/24); ``server``: ours, where it loads
     from; ``gateway``: its router, if there is one between; ``seen_as``: where its packets come from, if a NAT is
     between.  ``ymodem``: everything goes over the serial line; ``speed``: that line's, in bit/s, if it is not the
-    console's; ``reboot``: a running Linux may be restarted; ``only_start``: nothing is written, the box is started.
+    console's; ``reboot``: a running Linux may be restarted; ``only_start``: nothing is written, the box is started;
+    ``mac``: the board's Ethernet address, where others on its network start by PXE, too.
     """
 
     address: str = "192.168.77.1/24"
@@ -23,6 +24,7 @@ class Console:
     speed: int = 0
     reboot: bool = False
     only_start: bool = False
+    mac: str = ""
 
 
 @dataclass(frozen=True)

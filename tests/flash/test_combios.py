@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cards import make_image
 from simulated_combios import Net4501
 from test_console import HASTY, PATIENT
 
@@ -27,8 +27,8 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return []
 
 
-def start(monkeypatch: pytest.MonkeyPatch, board: Net4501, told: list[str], wishes: Console = START) -> None:
-    """Flash it, with a line whose speed the simulated board learns."""
+def follow(monkeypatch: pytest.MonkeyPatch, board: Net4501, speed: int = PC.console.speed) -> None:
+    """The simulated board learns the line's speed."""
     change = Line.change_speed
 
     def changed(line: Line, speed: int) -> None:
@@ -36,7 +36,12 @@ def start(monkeypatch: pytest.MonkeyPatch, board: Net4501, told: list[str], wish
         board.listened_at(speed)
 
     monkeypatch.setattr(Line, "change_speed", changed)
-    board.listened_at(wishes.speed or PC.console.speed)
+    board.listened_at(speed)
+
+
+def start(monkeypatch: pytest.MonkeyPatch, board: Net4501, told: list[str], wishes: Console = START) -> None:
+    """Flash it."""
+    follow(monkeypatch, board, wishes.speed or PC.console.speed)
     console.put(PC, Path("none.img"), board.url, Options(console=wishes), told.append, PATIENT)
 
 
@@ -74,9 +79,38 @@ def test_what_has_to_be_set(settings: dict[str, str], wanted: dict[str, str]) ->
     assert combios.wanted(settings, 115200) == wanted
 
 
-def test_it_is_not_said_that_a_card_was_written(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
-    with Net4501() as board, pytest.raises(CygnetError, match="writes no disk: write the card in a reader"):
-        start(monkeypatch, board, told, replace(START, only_start=False))
+@pytest.mark.parametrize(
+    ("settings", "typed"),
+    [
+        ({"ConSpeed": "115200"}, ["show", "boot F0"]),
+        # What was set is so from the next start on.
+        ({"ConSpeed": "115200", "PXEBoot": "Disabled"}, ["show", "set PXEBoot=Enabled", "reboot", "boot F0"]),
+        ({}, ["show", "set ConSpeed=115200", "reboot", "boot F0"]),
+    ],
+)
+def test_a_board_is_sent_to_its_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, str], typed: list[str]
+) -> None:
+    with Net4501(settings, card=False) as board, Line(board.url, PC.console.speed, tmp_path / "log") as line:
+        follow(monkeypatch, board)
+        combios.start(PC, PATIENT, print, line, from_network=True)
+        while b"PXE-E61" not in line.read(20):
+            pass
+        assert board.commands == typed
+
+
+def test_nothing_goes_over_the_line(told: list[str]) -> None:
+    with Net4501() as board, pytest.raises(CygnetError, match="--ymodem: comBIOS takes nothing over the line"):
+        console.put(PC, Path("none.img"), board.url, Options(console=Console(ymodem=True)), told.append, HASTY)
+    assert board.commands == []
+
+
+def test_the_wrong_image_is_refused_before_a_byte_is_typed(told: list[str], tmp_path: Path) -> None:
+    other = make_image(tmp_path / "other.img", 1, "armv7")
+    wishes = Console(address="192.168.77.1/24", server="192.168.77.2")
+    with Net4501() as board, pytest.raises(CygnetError, match="other.img is for armv7 and would not start on pc486"):
+        console.put(PC, other, board.url, Options(console=wishes), told.append, HASTY)
+    assert board.commands == []
 
 
 def test_no_combios_at_all(told: list[str]) -> None:

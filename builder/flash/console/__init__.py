@@ -2,8 +2,8 @@
 
 `line` is the serial line, `reach` comes to the boot loader's prompt, `prompt` types commands there, `transfer` brings
 bytes into the board's RAM (`tftp`, `modem`), `pieces` says what is written where, `uboot` does it, `up` waits for the
-box.  The commands themselves stand in the board's board.toml, [monitor].  `combios` is another monitor, which starts
-a card and cannot write one.
+box.  The commands themselves stand in the board's board.toml, [monitor].  `combios` is another monitor, which cannot
+write a disk but start from a network: there `pxe` has an installer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from builder.boards import Board
 from builder.errors import CygnetError
-from builder.flash.console import combios
+from builder.flash.console import combios, pxe
 from builder.flash.console.line import Line
 from builder.flash.console.patience import PATIENCE, Patience
 from builder.flash.console.pieces import pieces
@@ -60,8 +60,8 @@ def _prepared(
     """What is to be done on the line. Before it is opened, all is checked that can be without the board."""
     wishes = options.console
     if board.need_monitor().name == "combios":
-        combios.check(board, wishes)
-        yield functools.partial(combios.start, board, patience, say)
+        with _by_combios(board, image, options, say, patience, port) as go:
+            yield go
         return
     todo = [] if wishes.only_start else pieces(board, image, options.keep_data)
     with _transfer(wishes, patience, port) as transfer:
@@ -75,6 +75,24 @@ def _prepared(
                 writer.write(todo)
                 writer.environment(environment(board))
             writer.boot()
+
+        yield go
+
+
+@contextmanager
+def _by_combios(
+    board: Board, image: Path, options: Options, say: Callable[[str], None], patience: Patience, port: int
+) -> Iterator[Callable[[Line], None]]:
+    start = functools.partial(combios.start, board, patience, say)
+    if options.console.only_start:
+        yield start
+        return
+    combios.check(options.console)
+    with pxe.served(board, image, options, patience, say, port) as install:
+
+        def go(line: Line) -> None:
+            start(line, from_network=True)
+            install(line)
 
         yield go
 

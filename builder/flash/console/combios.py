@@ -1,9 +1,8 @@
-"""comBIOS, the monitor of Soekris boards (net45xx, net48xx): its settings are put right, the box is started.
+"""comBIOS, the monitor of Soekris boards (net45xx, net48xx): its settings are put right, the board is started.
 
-It cannot write a disk: what `download` takes by X-modem is its own next version, and `boot F0` starts what a network
-has to offer.  So the card is written in a reader; here the board is told to start it, and to have the image's console
-speed, which a new board does not have (19200 bit/s).  Facts: what the makers' users show of their consoles.
-**It has not been run on hardware.**
+It cannot write a disk: what `download` takes by X-modem is its own next version.  But `boot F0` starts what a network
+has to offer (`pxe`).  The board gets the image's console speed, which a new one does not have (19200 bit/s).  Facts:
+what the makers' users show of their consoles.  **It has not been run on hardware.**
 """
 
 from __future__ import annotations
@@ -29,27 +28,34 @@ OLDEST = (1, 33)
 SETTING = re.compile(r"^(\w+) = (.*?)\s*$", re.MULTILINE)
 NEW_BOARD = 19200
 FIRST_DISK = "80"
+ENABLED = "Enabled"
 
 
-def check(board: Board, wishes: Console) -> None:
-    """Raise CygnetError unless the box is only to be started."""
-    if not wishes.only_start:
+def check(wishes: Console) -> None:
+    """Raise CygnetError for what cannot be."""
+    if wishes.ymodem:
         raise CygnetError(
-            f"{board.name} has comBIOS at its console, or no monitor at all, and that writes no disk: write the card "
-            "in a reader (--to=/dev/...), then --only-start starts it here and waits until the box is up"
+            "--ymodem: comBIOS takes nothing over the line but its own next version: leave it out, and the board loads "
+            "over the network; or write the card in a reader (--to=/dev/...), then --only-start"
         )
 
 
-def start(board: Board, patience: Patience, say: Callable[[str], None], line: Line) -> None:
-    """Start the card that is in the board; raises CygnetError when its monitor cannot be reached."""
+def start(board: Board, patience: Patience, say: Callable[[str], None], line: Line, from_network: bool = False) -> None:
+    """Start the card that is in the board, or what its network offers; raises CygnetError when that cannot be."""
     say(f"{board.name} at {line.url}: waiting for comBIOS; switch the board on, or off and on")
     monitor = Monitor(line, patience)
     try:
         monitor.reach(say)
-        for name, value in wanted(monitor.settings(), board.console.speed).items():
+        found = wanted(monitor.settings(), board.console.speed, from_network)
+        for name, value in found.items():
             say(f"set {name}={value}")
             monitor.run(f"set {name}={value}")
-        monitor.leave("reboot")
+        if from_network and found:
+            # What was set is so from the next start on.
+            monitor.leave("reboot")
+            line.change_speed(board.console.speed)
+            monitor.reach(say)
+        monitor.leave("boot F0" if from_network else "reboot")
         line.change_speed(board.console.speed)
     except LineDropped as reason:
         raise CygnetError(
@@ -57,9 +63,11 @@ def start(board: Board, patience: Patience, say: Callable[[str], None], line: Li
         ) from None
 
 
-def wanted(settings: dict[str, str], speed: int) -> dict[str, str]:
-    """Which settings have to be others, so that the first disk starts and its console can be read."""
+def wanted(settings: dict[str, str], speed: int, from_network: bool = False) -> dict[str, str]:
+    """Which settings have to be others, so that the first disk starts and its console can be read; or the network."""
     found = {} if settings.get("ConSpeed") == str(speed) else {"ConSpeed": str(speed)}
+    if from_network and settings.get("PXEBoot", ENABLED) != ENABLED:
+        found["PXEBoot"] = ENABLED
     drives = settings.get("BootDrive", FIRST_DISK).split()
     if drives[:1] != [FIRST_DISK]:
         found["BootDrive"] = " ".join([FIRST_DISK, *(drive for drive in drives if drive != FIRST_DISK)][:4])

@@ -112,12 +112,16 @@ def _agree(asked: dict[str, str], size: int) -> dict[str, str]:
 
 
 class Server:
-    """The server: ``listen`` is our address, ``board`` the only one that is answered; ``asked``: what was asked for."""
+    """The server: ``listen`` is our address, ``board`` the only one that is answered.
+
+    ``asked``: what was asked for; ``acknowledged``: how many packets have arrived.
+    """
 
     def __init__(self, listen: str, board: str, port: int = PORT) -> None:
         self._board = board
         self._offer: Mapping[str, bytes] = {}
         self.asked: set[str] = set()
+        self.acknowledged = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind((listen, port))
@@ -181,6 +185,7 @@ class Server:
 
     def _answered(self) -> None:
         assert self._session
+        self.acknowledged += 1
         if not self._session.answered():
             self._end_session()
 

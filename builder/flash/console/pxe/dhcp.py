@@ -163,8 +163,8 @@ class Answers:
             Option.MACHINE: asked.options.get(Option.MACHINE, b"")[:17],
         }
         head = HEAD.pack(
-            TO_CLIENT, *ETHERNET, 0, asked.transaction, 0, asked.flags, bytes(4), board.ip.packed, server.packed, bytes(4),
-            asked.mac, b"", self._file.encode(),
+            TO_CLIENT, *ETHERNET, 0, asked.transaction, 0, asked.flags,
+            bytes(4), board.ip.packed, server.packed, bytes(4), asked.mac, b"", self._file.encode(),
         )  # fmt: skip
         body = b"".join(bytes([number, len(value)]) + value for number, value in options.items() if value)
         return (head + COOKIE + body + b"\xff").ljust(LEAST, b"\0")
