@@ -114,8 +114,8 @@ def refused(cable: Cable, image: Path) -> dict[str, object]:
     return {"refused": "", "typed": cable.typed}
 
 
-def status(line: Line) -> str:
-    """What `box status` says on the console."""
+def ask(line: Line, command: str) -> str:
+    """What a command says on the box's console."""
     heard, end = "", time.monotonic() + PATIENCE
     while "end=0" not in heard:
         assert time.monotonic() < end, heard
@@ -124,7 +124,7 @@ def status(line: Line) -> str:
         elif heard.endswith("login: "):
             line.write(b"root\r")
         elif heard.endswith("# "):
-            line.write(b"box status; echo end=$?\r")
+            line.write(f"{command}; echo end=$?\r".encode())
         else:
             line.write(b"\r")
     return heard
@@ -157,7 +157,7 @@ def main(image: Path, folder: Path) -> None:
         cable.pull_at = b"virtio write"
         put(board, stock, cable.url, Options(console=BEHIND_QEMU), told.append)
         with Line(cable.url, 115200, folder / "status.log") as line:
-            found["status"] = status(line)
+            found["status"] = ask(line, "box status")
         start = read_header(stock).data_start
         found["same"] = disk.read_bytes()[:start] == stock.read_bytes()[:start]
         piece = by_ymodem(cable, folder, told)
