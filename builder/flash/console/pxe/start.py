@@ -107,7 +107,8 @@ class Start:
             if combios.PROMPT.search(self._heard):
                 raise self._failed("comBIOS gave up starting from the network")
             if self._stage is Stage.IMAGE:
-                self._line.write(ENTER)
+                with contextlib.suppress(LineDropped):
+                    self._line.write(ENTER)
         raise self._failed("it does not start from the network")
 
     def _listen(self) -> bytes:

@@ -89,10 +89,16 @@ class Writing:
 
     def restart(self) -> None:
         """Start what was written; returns at once."""
-        try:
-            self._prompt.start("reboot -f")
-        except (Garbled, LineDropped) as reason:
-            raise self._told(f"it could not be told to restart ({reason}): switch it off and on") from None
+        for _ in range(TRIES):
+            try:
+                self._prompt.interrupt()
+                self._prompt.start("reboot -f")
+                return
+            except Garbled:
+                continue
+            except LineDropped:
+                self._reopen()
+        raise self._told("it could not be told to restart: switch it off and on")
 
     def _disk(self) -> Disk:
         """The first disk, if it is large enough; the user hears which."""
