@@ -10,8 +10,11 @@ import contextlib
 import json
 import selectors
 import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,7 @@ from builder.errors import CygnetError
 from builder.flash.console import put
 from builder.flash.console.line import Line
 from builder.flash.console.patience import Patience
-from builder.flash.console.prompt import ENTER, Prompt, Refused
+from builder.flash.console.prompt import ENTER, INTERRUPT, Prompt, Refused
 from builder.flash.console.pxe.start import INSTALLER
 from builder.flash.options import Console, Options
 from builder.image.header import read_header
@@ -103,7 +106,8 @@ def refused(image: Path, folder: Path) -> dict[str, Any]:
         except CygnetError as error:
             told = str(error)
         with Line(SERIAL, SPEED, folder / "installer.log") as line:
-            line.write(ENTER)
+            # What is struck out is not run.
+            line.write(ENTER + b"echo" + INTERRUPT)
             said = [last_words(line, command) for command in ("put p0 0", "zero 0 16", f"unlock {'0' * 32} sda")]
     return {"told": told, "said": said, "untouched": disk.read_bytes() == OLD * (32 * MIB)}
 
@@ -111,7 +115,7 @@ def refused(image: Path, folder: Path) -> dict[str, Any]:
 def last_words(line: Line, command: str) -> str:
     """What the installer says to a command that it refuses."""
     try:
-        return Prompt(line, INSTALLER, Patience()).run(command)
+        return Prompt(line, INSTALLER, Patience(), terminal=True).run(command)
     except Refused as refused:
         return refused.last_words
 
@@ -129,6 +133,19 @@ def flashed(image: Path, disk: Path, options: Options, command: str) -> dict[str
     return {"told": told, **said, "same": same, "behind": content[header.size :] == OLD * (DISK - header.size)}
 
 
+def advertise() -> None:
+    """iPXE waits 16 s for an IPv6 router beside IPv4's DHCP: there is one, which has nothing to offer."""
+    advertisement = struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 0, 0, 0)
+    everybody = ("ff02::1", 0, 0, socket.if_nametoindex(WIRE))
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as router:
+        router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        while True:
+            # Until the wire has somebody at its other end.
+            with contextlib.suppress(OSError):
+                router.sendto(advertisement, everybody)
+            time.sleep(0.5)
+
+
 def main(image: Path, folder: Path) -> None:
     """The story."""
     for words in (
@@ -138,6 +155,7 @@ def main(image: Path, folder: Path) -> None:
         f"link set {WIRE} up",
     ):
         subprocess.run(["ip", *words.split()], check=True)
+    threading.Thread(target=advertise, daemon=True).start()
     disk, mac = old_disk(folder / "disk", DISK), Console(mac=MAC)
     found = {
         "refused": refused(image, folder),

@@ -46,7 +46,7 @@ class Scene:
     def write(self, patience: Patience = PATIENT) -> None:
         """All of it."""
         with self.board, Line(self.board.url, 115200, self._log) as line:
-            prompt = Prompt(line, INSTALLER, patience)
+            prompt = Prompt(line, INSTALLER, patience, terminal=True)
             writing = Writing(PC, line, prompt, self.image, self.installer, patience, self.told.append)
             writing.run(self.keep_data)
             writing.restart()

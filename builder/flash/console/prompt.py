@@ -46,10 +46,13 @@ class Refused(Exception):
 
 
 class Prompt:
-    """A board at its U-Boot's prompt, which looks like ``looks``."""
+    """A board at its U-Boot's prompt, which looks like ``looks``.
 
-    def __init__(self, line: Line, looks: bytes, patience: Patience) -> None:
-        self.line, self._looks, self._patience = line, looks.strip(), patience
+    ``terminal``: it is a shell's on a terminal, which echoes what is typed before the shell asks for it.
+    """
+
+    def __init__(self, line: Line, looks: bytes, patience: Patience, terminal: bool = False) -> None:
+        self.line, self._looks, self._patience, self._terminal = line, looks.strip(), patience, terminal
         self._count = 0
 
     def run(self, command: str, silence: float = 0) -> str:
@@ -106,7 +109,14 @@ class Prompt:
                 raise Garbled
             elif quiet > silence:
                 raise Silent(command)
+        if self._terminal:
+            self._wait_for_prompt(heard)
         said = heard[: found.start()].decode(errors="replace")
         if found[1] != b"0":
             raise Refused(command, said)
         return said
+
+    def _wait_for_prompt(self, heard: bytes) -> None:
+        """One that comes damaged does not come."""
+        while not heard.rstrip().endswith(self._looks) and (got := self.line.read(self._patience.echo)):
+            heard += got

@@ -103,7 +103,7 @@ class Start:
             if came:
                 continue
             if self._heard.rstrip().endswith(INSTALLER):
-                return Prompt(self._line, INSTALLER, self._patience)
+                return Prompt(self._line, INSTALLER, self._patience, terminal=True)
             if combios.PROMPT.search(self._heard):
                 raise self._failed("comBIOS gave up starting from the network")
             if self._stage is Stage.IMAGE:
