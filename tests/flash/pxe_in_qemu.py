@@ -120,17 +120,42 @@ def last_words(line: Line, command: str) -> str:
         return refused.last_words
 
 
-def flashed(image: Path, disk: Path, options: Options, command: str) -> dict[str, Any]:
-    """An image onto the disk; what the box that it is then says of itself, and to ``command``."""
+def flashed(image: Path, disk: Path, options: Options) -> dict[str, Any]:
+    """An image onto the disk; what the box that it is then says of itself."""
     told: list[str] = []
     with board(image, disk) as url:
         put(PC, image / "disk.img", url, options, told.append)
         content = disk.read_bytes()
         with Line(SERIAL, SPEED, disk.with_suffix(".log")) as line:
-            said = {"status": ask(line, "box status"), "said": ask(line, command)}
+            said = ask(line, "box status; echo mine >/data/kept; sync")
     stock, header = (image / "disk.img").read_bytes(), read_header(image / "disk.img")
     same = content[: header.data_start] == stock[: header.data_start]
-    return {"told": told, **said, "same": same, "behind": content[header.size :] == OLD * (DISK - header.size)}
+    return {"told": told, "status": said, "same": same, "behind": content[header.size :] == OLD * (DISK - header.size)}
+
+
+class Enough(Exception):
+    """The disk is written."""
+
+
+def kept(image: Path, disk: Path, options: Options) -> dict[str, Any]:
+    """Its system is damaged, and written anew."""
+    stock, header = (image / "disk.img").read_bytes(), read_header(image / "disk.img")
+    with disk.open("r+b") as file:
+        file.seek(8 * MIB)
+        file.write(OLD * MIB)
+    before, told = disk.read_bytes(), list[str]()
+
+    def say(sentence: str) -> None:
+        told.append(sentence)
+        if sentence.startswith("the board starts"):
+            raise Enough
+
+    with board(image, disk) as url, contextlib.suppress(Enough):
+        put(PC, image / "disk.img", url, options, say)
+    content = disk.read_bytes()
+    system, data = slice(header.data_start), slice(header.data_start, header.size)
+    return {"told": told, "same": content[system] == stock[system], "data": content[data] == before[data],
+            "own": before[data] != stock[data]}  # fmt: skip
 
 
 def advertise() -> None:
@@ -159,13 +184,9 @@ def main(image: Path, folder: Path) -> None:
     disk, mac = old_disk(folder / "disk", DISK), Console(mac=MAC)
     found = {
         "refused": refused(image, folder),
-        "flashed": flashed(image, disk, Options(console=mac), "echo my own >/data/kept; sync"),
+        "flashed": flashed(image, disk, Options(console=mac)),
+        "kept": kept(image, disk, Options(keep_data=True, console=mac)),
     }
-    # The system is damaged, and written anew.
-    with disk.open("r+b") as file:
-        file.seek(8 * MIB)
-        file.write(OLD * MIB)
-    found["kept"] = flashed(image, disk, Options(keep_data=True, console=mac), "cat /data/kept")
     (folder / "found.json").write_text(json.dumps(found))
 
 

@@ -47,11 +47,10 @@ def test_an_installer_writes_nothing_for_who_has_not_its_token(found: Any) -> No
     assert found["refused"]["untouched"]
 
 
-@pytest.mark.parametrize("run", ["flashed", "kept"])
-def test_a_disk_becomes_a_running_box(found: Any, run: str) -> None:
-    assert found[run]["same"]
-    assert found[run]["told"][-1] == "the box is up"
-    assert "board: pc486" in found[run]["status"]
+def test_a_disk_becomes_a_running_box(found: Any) -> None:
+    assert found["flashed"]["same"]
+    assert found["flashed"]["told"][-1] == "the box is up"
+    assert "board: pc486" in found["flashed"]["status"]
 
 
 def test_each_step_is_told(found: Any) -> None:
@@ -67,5 +66,7 @@ def test_what_is_behind_the_image_stays(found: Any) -> None:
 
 
 def test_data_stays_when_that_is_asked_for(found: Any) -> None:
-    assert "my own" in found["kept"]["said"]
+    assert found["kept"]["own"]
+    assert found["kept"]["data"]
+    assert found["kept"]["same"]
     assert "written: 39 of 39 MB" in found["kept"]["told"]

@@ -15,7 +15,7 @@ from cards import DATA, SIZE, make_image
 from builder.boards import load_board
 from builder.flash.block_layout import FIRST, MARK
 from builder.flash.console.pxe import cpio
-from builder.flash.console.pxe.contents import BLOCK, EDGE, WHOLE, Contents, contents
+from builder.flash.console.pxe.contents import BLOCK, EDGE, STEP, WHOLE, Contents, Part, _Packing, contents
 from builder.flash.console.pxe.contents import MARK as MARKED
 from builder.flash.console.pxe.installer import APPLETS, SCRIPT
 from builder.flash.image import opened
@@ -37,11 +37,13 @@ def of(path: Path, keep_data: bool = False) -> Contents:
 
 
 def put_together(what: Contents, disk: bytearray) -> bytes:
-    for part in [*what.parts, what.first]:
+    for part in [*what.parts, Part(0, FIRST, WHOLE)]:
         piece = gzip.decompress(what.files[part.name]) if part.name else bytes(part.size)
         assert len(piece) == part.size
-        assert hashlib.sha256(piece).hexdigest() == part.sha256
         disk[part.start : part.start + part.size] = piece
+    for check in [*what.checks, what.first]:
+        assert hashlib.sha256(disk[check.start : check.start + check.size]).hexdigest() == check.sha256
+    assert sum(check.size for check in what.checks) == sum(part.size for part in what.parts)
     return bytes(disk)
 
 
@@ -65,6 +67,20 @@ class TestContents:
 
     def test_everything_is_whole_blocks(self, image: Path) -> None:
         assert all(part.start % BLOCK == part.size % BLOCK == 0 for part in of(image, keep_data=True).parts)
+
+    def test_neighbours_are_joined_up_to_the_next_step(self) -> None:
+        packing = _Packing()
+        for at, content in (
+            (FIRST, bytes(MIB - FIRST)), (MIB, bytes(MIB)), (2 * MIB, b"x"), (STEP - MIB, bytes(MIB)), (STEP, bytes(MIB)),
+            (STEP + MIB, b"x" * MIB),
+        ):  # fmt: skip
+            packing.take(at, content)
+        assert packing.parts == [
+            Part(FIRST, 2 * MIB - FIRST, ""), Part(2 * MIB, 1, "p0"), Part(STEP - MIB, MIB, ""), Part(STEP, MIB, ""),
+            Part(STEP + MIB, MIB, "p1"),
+        ]  # fmt: skip
+        sizes = [(check.start, check.size) for check in packing.checks]
+        assert sizes == [(FIRST, 2 * MIB + 1 - FIRST), (STEP - MIB, MIB), (STEP, 2 * MIB)]
 
     def test_the_first_sector_comes_in_three_states(self, image: Path) -> None:
         files, first = of(image).files, image.read_bytes()[:FIRST]

@@ -91,7 +91,7 @@ class Start:
 
     def __init__(self, line: Line, served: Served, patience: Patience, say: Callable[[str], None]) -> None:
         self._line, self._served, self._patience, self._say = line, served, patience, say
-        self._stage, self._heard, self._words = Stage.NOTHING, b"", ""
+        self._stage, self._heard, self._words, self._nudged = Stage.NOTHING, b"", "", 0.0
 
     def prompt(self) -> Prompt:
         """The installer's prompt; raises CygnetError, which says how far the board came, when it does not."""
@@ -106,14 +106,12 @@ class Start:
                 return Prompt(self._line, INSTALLER, self._patience, terminal=True)
             if combios.PROMPT.search(self._heard):
                 raise self._failed("comBIOS gave up starting from the network")
-            if self._stage is Stage.IMAGE:
-                with contextlib.suppress(LineDropped):
-                    self._line.write(ENTER)
+            self._nudge()
         raise self._failed("it does not start from the network")
 
     def _listen(self) -> bytes:
         try:
-            came = self._line.read(self._patience.nudge)
+            came = self._line.read(self._patience.tick)
         except LineDropped:
             with contextlib.suppress(LineDropped):
                 self._line.reopen(self._patience.line)
@@ -122,6 +120,14 @@ class Start:
         if found := FAILURE.findall(self._heard):
             self._words = f" (`{found[-1].decode(errors='replace').strip()}`)"
         return came
+
+    def _nudge(self) -> None:
+        """A prompt that came damaged is asked for again."""
+        now = time.monotonic()
+        if self._stage is Stage.IMAGE and now - self._nudged > self._patience.nudge:
+            self._nudged = now
+            with contextlib.suppress(LineDropped):
+                self._line.write(ENTER)
 
     def _tell(self) -> bool:
         """Say what has happened since; whether something has."""

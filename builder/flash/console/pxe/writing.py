@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from builder.boards import Board
 from builder.errors import CygnetError
@@ -18,17 +19,16 @@ from builder.flash.block_layout import check_keeps_data
 from builder.flash.console.line import Line, LineDropped
 from builder.flash.console.patience import Patience
 from builder.flash.console.prompt import Garbled, Prompt, Refused, Silent
-from builder.flash.console.pxe.contents import BLOCK, EDGE, MARK, WHOLE, Part
+from builder.flash.console.pxe.contents import BLOCK, EDGE, MARK, STEP, WHOLE, Check, Part
 from builder.flash.console.pxe.installer import Installer
 from builder.flash.image import Image
-from builder.image.layout import MIB, SECTOR
+from builder.image.layout import SECTOR
 
 DISK = re.compile(r"^disk=(\w+) sectors=(\d{1,15}) parts=([\w:,]*) model=([^\r\n]*)", re.MULTILINE)
 SUM = re.compile(r"\b([0-9a-f]{64})\b")
 HEXADECIMAL = re.compile(r"^((?:[0-9a-f]{2})+)\r?$", re.MULTILINE)
-# So much between two words on how far it is.
-STEP = 8 * MIB
 TRIES = 4
+A = TypeVar("A", Part, Check)
 # As much of a partition as has its file system's magic number.
 LOOKED_AT = 3 * SECTOR
 
@@ -79,7 +79,7 @@ class Writing:
         self._put(MARK, 0)
         self._each("written", what.parts, self._write)
         self._do("forget")
-        self._each("read back", what.parts, self._compare)
+        self._each("read back", what.checks, self._compare)
         self._image.check_unchanged()
         for name in (EDGE, WHOLE):
             self._put(name, 0)
@@ -117,11 +117,12 @@ class Writing:
         said = HEXADECIMAL.search(self._do(f"show {disk} {at // SECTOR} {LOOKED_AT // SECTOR}"))
         return bytes.fromhex(said[1] if said else "").ljust(size, b"\0")
 
-    def _each(self, what: str, parts: list[Part], do: Callable[[Part], None]) -> None:
-        done, total = 0, self._installer.contents.size
-        for part in parts:
-            do(part)
-            before, done = done, done + part.size
+    def _each(self, what: str, todo: Sequence[A], do: Callable[[A], None]) -> None:
+        """``do`` all of it; the user hears how far it is."""
+        done, total = 0, sum(each.size for each in todo)
+        for each in todo:
+            do(each)
+            before, done = done, done + each.size
             if before // STEP != done // STEP or done == total:
                 self._say(f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
@@ -134,12 +135,12 @@ class Writing:
     def _put(self, name: str, start: int) -> None:
         self._do(f"put {name} {start // BLOCK}")
 
-    def _compare(self, part: Part) -> None:
-        found = SUM.search(self._do(f"sum {part.start // BLOCK} {part.size // BLOCK}"))
-        if not found or found[1] != part.sha256:
+    def _compare(self, check: Check) -> None:
+        found = SUM.search(self._do(f"sum {check.start // BLOCK} {check.size // BLOCK}"))
+        if not found or found[1] != check.sha256:
             raise self._told(
-                f"at {part.start / 1e6:.1f} MB its disk holds something else than was written; if it happens again, "
-                "the card is worn out, or smaller than it says"
+                f"behind {check.start / 1e6:.0f} MB its disk holds something else than was written; if it happens "
+                "again, the card is worn out, or smaller than it says"
             )
 
     def _do(self, command: str) -> str:
