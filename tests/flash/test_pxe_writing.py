@@ -18,7 +18,7 @@ from builder.flash.block_layout import MARK
 from builder.flash.console.line import Line
 from builder.flash.console.patience import Patience
 from builder.flash.console.prompt import Prompt
-from builder.flash.console.pxe.contents import contents
+from builder.flash.console.pxe.contents import Contents, contents
 from builder.flash.console.pxe.installer import Installer
 from builder.flash.console.pxe.start import INSTALLER
 from builder.flash.console.pxe.writing import Disk, Writing, disks
@@ -33,9 +33,9 @@ PC = load_board(PROJECT / "board", "pc486")
 class Scene:
     """An image, the installer that was made of it, and the board that runs it."""
 
-    def __init__(self, image: Image, keep_data: bool, log: Path, size: int) -> None:
+    def __init__(self, image: Image, what: Contents, keep_data: bool, log: Path, size: int) -> None:
         self.image, self.keep_data, self._log = image, keep_data, log
-        self.installer = Installer({}, contents(image, keep_data), TOKEN)
+        self.installer = Installer({}, what, TOKEN)
         self.board = Simulated(self.installer.contents.files, TOKEN, size)
         self.told: list[str] = []
 
@@ -71,10 +71,16 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_image(tmp_path_factory.mktemp("image") / "new.img", 2)
 
 
-@pytest.fixture(params=[False])
-def scene(request: pytest.FixtureRequest, file: Path, tmp_path: Path) -> Iterator[Scene]:
+@pytest.fixture(scope="module")
+def packed(file: Path) -> dict[bool, Contents]:
     with opened(PC, file) as image:
-        yield Scene(image, request.param, tmp_path / "log", SIZE + MIB)
+        return {keep_data: contents(image, keep_data) for keep_data in (False, True)}
+
+
+@pytest.fixture(params=[False])
+def scene(request: pytest.FixtureRequest, file: Path, packed: dict[bool, Contents], tmp_path: Path) -> Iterator[Scene]:
+    with opened(PC, file) as image:
+        yield Scene(image, packed[request.param], request.param, tmp_path / "log", SIZE + MIB)
 
 
 keeping = pytest.mark.parametrize("scene", [True], indirect=True)
