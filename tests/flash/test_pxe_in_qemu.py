@@ -5,35 +5,15 @@ One story for all tests (pxe_in_qemu.py), since QEMU takes its time.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.image.publish import publish
-from builder.plan import Project
-from builder.progress import Lines
-from builder.settings import PROJECT, settings
-
-STORY = Path(__file__).with_name("pxe_in_qemu.py")
+from story_in_qemu import what_became_of
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    project = Project(settings(), Lines())
-    plan, results = project.build("pc486")
-    image = publish(project, plan, results).parent
-    folder = tmp_path_factory.mktemp("qemu")
-    # The servers' ports are root's; in a namespace everybody is root.
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    alone = ["unshare", *user, "--net", "--kill-child", "--fork", "--"]
-    words = [*alone, sys.executable, str(STORY), str(image), str(folder)]
-    subprocess.run(words, check=True, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)})
-    return json.loads((folder / "found.json").read_text())
+    return what_became_of("pxe_in_qemu.py", "pc486", tmp_path_factory.mktemp("qemu"))
 
 
 def test_a_disk_that_is_too_small_is_told(found: Any) -> None:
