@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import random
-import selectors
+import select
 import shutil
 import socket
 import subprocess
@@ -62,20 +62,24 @@ class Cable:
 
     def _both_ways(self, near: socket.socket, far: socket.socket) -> None:
         said = b""
-        with selectors.DefaultSelector() as selector:
-            selector.register(near, selectors.EVENT_READ, far)
-            selector.register(far, selectors.EVENT_READ, near)
-            while True:
-                for key, _ in selector.select():
-                    got = key.fileobj.recv(4096)  # type: ignore[union-attr]
-                    if not got:
-                        return
-                    key.data.sendall(got)
-                    self.typed += len(got) if key.fileobj is near else 0
-                    said = (said + got)[-200:] if key.fileobj is far else said
-                if self.pull_at and self.pull_at in said:
-                    self.pull_at = b""
-                    return
+        for typed, got in carried(near, far):
+            self.typed += len(got) if typed else 0
+            said = said if typed else (said + got)[-200:]
+            if self.pull_at and self.pull_at in said:
+                self.pull_at = b""
+                return
+
+
+def carried(near: socket.socket, far: socket.socket) -> Iterator[tuple[bool, bytes]]:
+    """What one end sends is passed on to the other until one has gone: whether it came from ``near``, and the bytes."""
+    others = {near: far, far: near}
+    while True:
+        for end in select.select(others, [], [])[0]:
+            got = end.recv(4096)
+            if not got:
+                return
+            others[end].sendall(got)
+            yield end is near, got
 
 
 def connect(port: int) -> socket.socket:

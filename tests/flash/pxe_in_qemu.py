@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import selectors
 import socket
 import struct
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from flash_in_qemu import ask, connect
+from flash_in_qemu import ask, carried, connect
 from simulated_combios import Net4501
 
 from builder import qemu
@@ -62,15 +61,9 @@ class Machine:
     def start(self, near: socket.socket) -> None:
         """Start it, and carry its serial line until one of the ends has gone."""
         self._process = subprocess.Popen(self._words)
-        with connect(QEMU_PORT) as far, contextlib.suppress(OSError), selectors.DefaultSelector() as selector:
-            selector.register(near, selectors.EVENT_READ, far)
-            selector.register(far, selectors.EVENT_READ, near)
-            while True:
-                for key, _ in selector.select():
-                    got = key.fileobj.recv(4096)  # type: ignore[union-attr]
-                    if not got:
-                        return
-                    key.data.sendall(got)
+        with connect(QEMU_PORT) as far, contextlib.suppress(OSError):
+            for _ in carried(near, far):
+                pass
 
     def off(self) -> None:
         """Cut its power."""
